@@ -1,0 +1,120 @@
+"""From a YAML block and the ``OTEL_*`` environment to a running OpenTelemetry trace pipeline.
+
+::
+
+    import bentotrace
+
+    tracing = bentotrace.configure("tracing.yaml")   # installs the global tracer provider
+    ...
+    tracing.shutdown()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from bentotrace.exceptions import (
+    BentotraceError,
+    BrokenPluginError,
+    ConfigError,
+    DuplicateExporterError,
+    InvalidPluginError,
+    OptionError,
+    PluginError,
+    ProviderExistsError,
+    UnknownExporterError,
+)
+
+if TYPE_CHECKING:
+    import os
+
+    from bentotrace.config.load import Config
+    from bentotrace.pipeline.build import IfExists
+    from bentotrace.pipeline.tracing import Tracing
+
+__all__ = [
+    "BentotraceError",
+    "BrokenPluginError",
+    "Config",
+    "ConfigError",
+    "DuplicateExporterError",
+    "InvalidPluginError",
+    "OptionError",
+    "PluginError",
+    "ProviderExistsError",
+    "Tracing",
+    "UnknownExporterError",
+    "build",
+    "configure",
+    "load_config",
+]
+
+__version__ = "0.1.0"
+
+
+def configure(
+    source: str | os.PathLike[str] | Mapping[str, object] | None = None,
+    *,
+    if_exists: IfExists = "error",
+    **overrides: Any,
+) -> Tracing:
+    """Build the pipeline and install its provider as the process's global.
+
+    Args:
+        source: path of a YAML file, or a mapping; None takes the file that the variable
+            ``BENTOTRACE_CONFIG`` names, else the one of ``BENTOML_CONFIG``, else the ``OTEL_*``
+            variables alone.
+        if_exists: what to do when the process has a global provider: "error" raises, "attach"
+            adds the exporters to it, "keep" leaves it alone and uses nothing of the configuration.
+        overrides: options that win over the variables and the file, as ``sample_rate=1.0``;
+            sections are mappings, as ``otlp={"protocol": "http"}``.
+
+    Returns:
+        The running pipeline; it is shut down when the process exits.
+
+    Raises:
+        ConfigError: the configuration has problems; all of them are told, with their places.
+        PluginError: the selected exporter cannot be used.
+        ProviderExistsError: see ``if_exists``.
+    """
+    from bentotrace.pipeline.build import install
+
+    return install(load_config(source, **overrides), if_exists)
+
+
+def build(
+    source: str | os.PathLike[str] | Mapping[str, object] | None = None, **overrides: Any
+) -> Tracing:
+    """Build the pipeline without touching any global.
+
+    Takes and raises what :func:`configure` does, but for ``if_exists``.
+    """
+    from bentotrace.pipeline.build import build_tracing
+
+    return build_tracing(load_config(source, **overrides))
+
+
+def load_config(
+    source: str | os.PathLike[str] | Mapping[str, object] | None = None, **overrides: Any
+) -> Config:
+    """Read and check the configuration without building anything.
+
+    Takes and raises what :func:`configure` does, but for ``if_exists``.
+    """
+    from bentotrace.config.load import load_config as load
+
+    return load(source, overrides=overrides)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the classes of a running pipeline when somebody asks for them."""
+    if name == "Config":
+        from bentotrace.config.load import Config
+
+        return Config
+    if name == "Tracing":
+        from bentotrace.pipeline.tracing import Tracing
+
+        return Tracing
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

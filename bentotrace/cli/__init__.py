@@ -1,0 +1,29 @@
+"""The command ``bentotrace``; one module per subcommand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: without the program's name; None takes the process's.
+
+    Returns:
+        0 when all is well, 1 when there is a problem, 2 when the arguments are wrong.
+    """
+    try:
+        from bentotrace.cli.app import run
+    except ImportError as error:
+        if error.name is None or error.name.partition(".")[0] not in {"click", "rich"}:
+            raise
+        sys.stderr.write(
+            f"the command bentotrace needs {error.name}; pip install 'bentotrace[cli]'\n"
+        )
+        return 2
+    return run(sys.argv[1:] if arguments is None else arguments)

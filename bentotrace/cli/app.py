@@ -1,0 +1,43 @@
+"""The group of all subcommands, and what their errors look like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from bentotrace import __version__
+from bentotrace.cli.demo import demo
+from bentotrace.cli.plugins import plugins
+from bentotrace.cli.validate import validate
+from bentotrace.exceptions import BentotraceError
+
+__all__ = ["run"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="bentotrace")
+def _bentotrace() -> None:
+    """From a YAML block and the OTEL_* environment to traces in your backend."""
+
+
+for _command in (demo, plugins, validate):
+    _bentotrace.add_command(_command)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a subcommand and turn its errors into messages and an exit code."""
+    try:
+        result = _bentotrace.main(
+            args=list(arguments), prog_name="bentotrace", standalone_mode=False
+        )
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return 130
+    except BentotraceError as error:
+        click.echo(str(error), err=True)
+        return 1
+    return result if isinstance(result, int) else 0

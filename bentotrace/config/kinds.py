@@ -1,0 +1,322 @@
+"""The kinds of option: how a plain value, or the text of a variable, becomes a typed one.
+
+An option of a builtin type (bool, int, float, str, ``Literal``, an enum, lists and dicts of them)
+needs no kind: :func:`kind_of` makes one, strict, from its annotation.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Any, Literal
+from urllib.parse import unquote
+
+import cattrs
+from attrs import frozen
+
+from bentotrace.config.report import closest
+
+__all__ = ["DURATION", "HEADERS", "NAMES", "PATTERNS", "Kind", "kind_of", "milliseconds"]
+
+
+@frozen
+class Kind:
+    """One kind of option.
+
+    Attributes:
+        name: what messages call it, as in "expected a duration".
+        convert: plain value to typed value; ValueError says what is wrong and what is valid.
+        parse: text of a variable to a value for ``convert``.
+    """
+
+    name: str
+    convert: Callable[[Any], Any]
+    parse: Callable[[str], Any] = str
+
+
+def describe(value: object) -> str:
+    """Name a plain value's type as a person would, without the value."""
+    if value is None:
+        return "nothing"
+    for kind, name in _TYPE_NAMES.items():
+        if isinstance(value, kind):
+            return name
+    return f"a {type(value).__name__}"
+
+
+_TYPE_NAMES: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    str: "text",
+    Mapping: "a mapping",
+    list: "a list",
+    tuple: "a list",
+}
+
+
+def _expected(what: str, value: object) -> ValueError:
+    return ValueError(f"expected {what}, found {describe(value)}")
+
+
+def _bool(value: object, _type: object = bool) -> bool:
+    if not isinstance(value, bool):
+        quoted = isinstance(value, str) and value.casefold() in {"true", "false"}
+        hint = "; remove the quotes" if quoted else ""
+        raise ValueError(f"expected true or false, found {describe(value)}{hint}")
+    return value
+
+
+def _int(value: object, _type: object = int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, float) and value.is_integer():
+            raise ValueError(f"expected a whole number, found a fraction; write {int(value)}")
+        raise _expected("a whole number", value)
+    return value
+
+
+def _float(value: object, _type: object = float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _expected("a number", value)
+    if not math.isfinite(value):
+        raise ValueError("expected a finite number")
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError("the number is too large") from None
+
+
+def _str(value: object, _type: object = str) -> str:
+    if not isinstance(value, str):
+        hint = "; put it in quotes" if isinstance(value, (bool, int, float)) else ""
+        raise ValueError(f"expected text, found {describe(value)}{hint}")
+    return value
+
+
+def _choice(value: object, choices: Sequence[object]) -> object:
+    for choice in choices:
+        if value == choice and type(value) is type(choice):
+            return choice
+    valid = ", ".join(str(choice) for choice in choices)
+    near = closest(value, [str(choice) for choice in choices]) if isinstance(value, str) else None
+    raise ValueError(f"must be one of {valid}" + (f"; did you mean {near}?" if near else ""))
+
+
+@cache
+def _converter() -> cattrs.Converter:
+    """Make the strict converter: cattrs turns "false" into True and 1 into "1" by default."""
+    converter = cattrs.Converter(forbid_extra_keys=True)
+    for builtin, hook in ((bool, _bool), (int, _int), (float, _float), (str, _str)):
+        converter.register_structure_hook(builtin, hook)
+    converter.register_structure_hook_func(
+        _is_literal,
+        lambda value, hint: _choice(value, typing.get_args(hint)),
+    )
+    converter.register_structure_hook_func(
+        lambda hint: isinstance(hint, type) and issubclass(hint, enum.Enum),
+        lambda value, hint: hint(_choice(value, [member.value for member in hint])),
+    )
+    converter.register_structure_hook_func(_is_collection, _collection)
+    return converter
+
+
+def _is_literal(hint: Any) -> bool:
+    origin: Any = typing.get_origin(hint)
+    return origin is Literal
+
+
+def _is_collection(hint: Any) -> bool:
+    return typing.get_origin(hint) in {list, tuple, Sequence, dict, Mapping}
+
+
+def _collection(value: Any, hint: Any) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in {dict, Mapping}:
+        if not isinstance(value, Mapping):
+            raise _expected("a mapping", value)
+        item = typing.get_args(hint)[1]
+        return {key: _item(item_value, item, str(key)) for key, item_value in value.items()}
+    if not isinstance(value, (list, tuple)):
+        raise _expected("a list", value)
+    items = [_item(v, typing.get_args(hint)[0], f"[{i}]") for i, v in enumerate(value)]
+    return items if origin is list else tuple(items)
+
+
+def _item(value: Any, hint: Any, where: str) -> Any:
+    try:
+        return kind_of(hint).convert(value)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def kind_of(hint: Any) -> Kind:
+    """Make the kind of a builtin type from its annotation."""
+    hint = _without_none(hint)
+    if hint is Any:
+        return Kind("a value", lambda value: value)
+    if typing.get_origin(hint) in {typing.Union, types.UnionType}:
+        return Kind("a value", lambda value: _any_of(value, typing.get_args(hint)))
+    converter = _converter()
+    name, parse = _TEXT_PARSERS.get(hint, ("a value", str))
+    if _is_collection(hint):
+        name, parse = "a list", _parse_list
+    return Kind(name, lambda value: converter.structure(value, hint), parse)
+
+
+def _any_of(value: Any, hints: Sequence[Any]) -> Any:
+    errors = []
+    for hint in hints:
+        try:
+            return kind_of(hint).convert(value)
+        except ValueError as error:
+            errors.append(str(error))
+    raise ValueError("; or ".join(errors))
+
+
+def _without_none(hint: Any) -> Any:
+    if typing.get_origin(hint) not in {typing.Union, types.UnionType}:
+        return hint
+    rest = [part for part in typing.get_args(hint) if part is not type(None)]
+    return rest[0] if len(rest) == 1 else typing.Union[tuple(rest)]  # noqa: UP007
+
+
+def _parse_bool(text: str) -> bool:
+    if text.casefold() in {"true", "false"}:
+        return text.casefold() == "true"
+    raise ValueError("expected true or false")
+
+
+def _parse_int(text: str) -> int:
+    if re.fullmatch(r"[-+]?[0-9]{1,300}", text) is None:
+        raise ValueError("expected a whole number")
+    return int(text)
+
+
+def _parse_float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("expected a number") from None
+
+
+def _parse_list(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+_TEXT_PARSERS: Mapping[Any, tuple[str, Callable[[str], Any]]] = {
+    bool: ("true or false", _parse_bool),
+    int: ("a whole number", _parse_int),
+    float: ("a number", _parse_float),
+    str: ("text", str),
+}
+
+
+_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(ms|s|m|h)?\s*")
+_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+_DURATION_FORMS = "seconds, or text such as 500ms, 10s or 2m"
+
+
+def _duration(value: object) -> float:
+    if isinstance(value, str):
+        match = _DURATION.fullmatch(value)
+        if match is None or match[2] is None:
+            raise ValueError(f"expected {_DURATION_FORMS}")
+        value = float(match[1]) * _DURATION_UNITS[match[2]]
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _expected(_DURATION_FORMS, value)
+    seconds = _float(value)
+    if seconds < 0:
+        raise ValueError("must not be negative")
+    return seconds
+
+
+def _parse_duration(text: str) -> float:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"expected {_DURATION_FORMS}")
+    return float(match[1]) * _DURATION_UNITS[match[2]]
+
+
+def milliseconds(text: str) -> float:
+    """Parse a variable that holds a whole number of milliseconds, into seconds."""
+    return _parse_int(text) / 1000.0
+
+
+def _headers(value: object) -> dict[str, str]:
+    if isinstance(value, (list, tuple)):
+        pairs = []
+        for index, pair in enumerate(value):
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+                raise ValueError(f"[{index}]: expected a pair of name and value")
+            pairs.append((pair[0], pair[1]))
+    elif isinstance(value, Mapping):
+        pairs = list(value.items())
+    else:
+        raise _expected("a mapping of names to values, or a list of pairs", value)
+    headers = {}
+    for name, content in pairs:
+        if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise ValueError("a header's name is made of letters, digits and dashes")
+        if not isinstance(content, str):
+            raise ValueError(f"header {name}: {_expected('text', content)}; put it in quotes")
+        if re.search(r"[\r\n\0]", content):
+            raise ValueError(f"header {name}: its value holds a line break")
+        headers[name] = content
+    return headers
+
+
+def _parse_headers(text: str) -> dict[str, str]:
+    """Parse ``name=value,name=value`` with percent-encoded values, as W3C Baggage writes them."""
+    headers = {}
+    for part in text.split(","):
+        if not part.strip():
+            continue
+        name, separator, content = part.partition("=")
+        if not separator:
+            raise ValueError("expected name=value,name=value")
+        headers[unquote(name.strip())] = unquote(content.strip())
+    return headers
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, (list, tuple)):
+        raise _expected("a name, or a list of names", value)
+    names = tuple(_str(item).strip() for item in value)
+    if "" in names:
+        raise ValueError("a name is empty")
+    if len(set(names)) < len(names):
+        raise ValueError("a name is given twice")
+    return names
+
+
+def _patterns(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = _parse_list(value)
+    if not isinstance(value, (list, tuple)):
+        raise _expected("a regular expression, or a list of them", value)
+    for index, pattern in enumerate(value):
+        try:
+            re.compile(_str(pattern))
+        except re.error as error:
+            raise ValueError(f"[{index}] is not a regular expression: {error}") from None
+    return tuple(value)
+
+
+DURATION = Kind("a duration", _duration, _parse_duration)
+"""Seconds as a number, or text with a unit; typed as float seconds."""
+
+HEADERS = Kind("headers", _headers, _parse_headers)
+"""Header names and values, as a mapping or a list of pairs; typed as ``dict[str, str]``."""
+
+NAMES = Kind("a name or a list of names", _names, _parse_list)
+"""One name or several; typed as ``tuple[str, ...]``."""
+
+PATTERNS = Kind("regular expressions", _patterns, _parse_list)
+"""Comma-separated regular expressions, or a list of them; typed as ``tuple[str, ...]``."""

@@ -1,0 +1,203 @@
+"""The corridor from a source to a typed configuration, from read to structure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from attrs import field, frozen
+
+from bentotrace import registry
+from bentotrace.config.document import Block
+from bentotrace.config.locate import locate
+from bentotrace.config.options import TracingOptions
+from bentotrace.config.report import Note, Report, dotted
+from bentotrace.config.resolve import Origin, Resolved, Setting, resolve, with_variables
+from bentotrace.config.schema import section_of
+from bentotrace.config.structure import structure
+from bentotrace.config.substitute import substitute
+from bentotrace.config.yaml import read
+from bentotrace.exceptions import UnknownExporterError
+from bentotrace.plugin import ExporterPlugin, Target
+
+__all__ = ["Config", "ExporterConfig", "Source", "load_config"]
+
+Source = str | os.PathLike[str] | Mapping[str, object] | None
+"""A path, a mapping, or nothing."""
+
+_OWN_VARIABLE = "BENTOTRACE_CONFIG"
+_BENTOML_VARIABLE = "BENTOML_CONFIG"
+
+
+@frozen
+class ExporterConfig:
+    """One destination.
+
+    Attributes:
+        plugin: the exporter's plugin.
+        options: an instance of the plugin's config class.
+        timeout: seconds that one export may take.
+        target: where the spans go; None when the plugin does not tell.
+        settings: the settings of the exporter's section, and its timeout.
+    """
+
+    plugin: ExporterPlugin
+    options: Any
+    timeout: float
+    target: Target | None
+    settings: tuple[Setting, ...] = field(repr=False)
+
+
+@frozen
+class Config:
+    """A checked configuration, ready to build.
+
+    Attributes:
+        options: the common options.
+        exporters: the destinations; none for ``exporter_type: none`` and when disabled.
+        source: where it was read from, as a person would say it.
+        settings: the settings of the common options.
+        notes: what the user should know.
+    """
+
+    options: TracingOptions
+    exporters: tuple[ExporterConfig, ...]
+    source: str
+    settings: tuple[Setting, ...] = field(repr=False)
+    notes: tuple[Note, ...] = ()
+
+
+def load_config(
+    source: Source = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """Read, check and complete a configuration; nothing is built, no socket is opened.
+
+    Args:
+        source: path of a YAML file, or a mapping; None takes the file that ``BENTOTRACE_CONFIG``
+            names, else the one of ``BENTOML_CONFIG``, else the environment alone.
+        environ: the environment; ``os.environ`` by default.
+        overrides: options that win over everything, sections as mappings.
+
+    Raises:
+        ConfigError: with every problem, in file order.
+        PluginError: the selected exporter's plugin cannot be used.
+    """
+    environ = os.environ if environ is None else environ
+    report = Report()
+    required = source is not None
+    if source is None:
+        source = environ.get(_OWN_VARIABLE, "").strip() or None
+        required = source is not None
+    if source is None:
+        source = environ.get(_BENTOML_VARIABLE, "").strip() or None
+    block = substitute(locate(read(source), report, required=required), environ, report)
+    return _Loader(block, environ, overrides or {}, report).config()
+
+
+@frozen
+class _Loader:
+    block: Block
+    environ: Mapping[str, str]
+    overrides: Mapping[str, Any]
+    report: Report
+
+    def config(self) -> Config:
+        sections = registry.sections()
+        common = resolve(
+            section_of(TracingOptions),
+            self.block,
+            self.overrides,
+            self.environ,
+            self.report,
+            foreign=sections,
+        )
+        options = structure(common, self.report)
+        exporters = self._exporters(common)
+        self._check_unselected(common, sections)
+        self.report.raise_problems()
+        return Config(
+            options,
+            tuple(exporters),
+            self.block.document.name,
+            tuple(common.settings.values()),
+            tuple(self.report.notes),
+        )
+
+    def _exporters(self, common: Resolved) -> list[ExporterConfig]:
+        """Load the selected plugins and read their sections.
+
+        The names are taken from the setting itself, so that a mistake in another common option
+        does not hide those in an exporter's section.
+        """
+        if _checked(common, "disabled"):
+            return []
+        found = []
+        for name in _checked(common, "exporter_type") or ():
+            if name == registry.NONE:
+                continue
+            try:
+                plugin = registry.load(name)
+            except UnknownExporterError as error:
+                setting = common.settings[("exporter_type",)]
+                assert setting.effective is not None
+                path = (*self.block.path, *setting.path)
+                self.report.problem(setting.effective.position, path, str(error))
+                continue
+            exporter = self._exporter(plugin, common)
+            if exporter is not None:
+                found.append(exporter)
+        return found
+
+    def _exporter(self, plugin: ExporterPlugin, common: Resolved) -> ExporterConfig | None:
+        resolved = resolve(
+            section_of(plugin.config),
+            self.block,
+            self.overrides.get(plugin.name),
+            self.environ,
+            self.report,
+            below=(plugin.name,),
+        )
+        options = structure(resolved, self.report)
+        timeout = common.settings[("timeout",)]
+        timeout = with_variables(timeout, plugin.timeout_env, self.environ, self.report)
+        seconds = _value(timeout)
+        if options is None or seconds is None:
+            return None
+        target = plugin.target(options) if plugin.target is not None else None
+        if target is not None:
+            for warning in target.warnings:
+                self.report.warn(warning)
+        settings = (*resolved.settings.values(), timeout)
+        return ExporterConfig(plugin, options, seconds, target, settings)
+
+    def _check_unselected(self, common: Resolved, sections: Sequence[str]) -> None:
+        """Refuse a section that is filled while nothing says which exporter to use."""
+        chosen = common.settings[("exporter_type",)].effective
+        if chosen is None or chosen.origin is not Origin.DEFAULT:
+            return
+        for name in sections:
+            if self.block.value.get(name):
+                path = (*self.block.path, name)
+                message = (
+                    f"is filled, but {dotted((*self.block.path, 'exporter_type'))} is not given; "
+                    f"write exporter_type: {name}"
+                )
+                self.report.problem(self.block.document.key_position(path), path, message)
+
+
+def _checked(resolved: Resolved, option: str) -> Any:
+    return _value(resolved.settings[(option,)])
+
+
+def _value(setting: Setting) -> Any:
+    """Give a setting's typed value, or None when it is wrong, which is told elsewhere."""
+    if setting.effective is None:
+        return None
+    try:
+        return setting.leaf.check(setting.effective.value)
+    except ValueError:
+        return None

@@ -1,0 +1,157 @@
+"""The options common to all exporters: the tracing block without the exporters' sections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from attrs import frozen, validators
+
+from bentotrace.config.kinds import DURATION, NAMES, PATTERNS, Kind, milliseconds
+from bentotrace.plugin import Variable, option
+
+__all__ = ["ProcessorOptions", "ResourceOptions", "SamplerName", "TracingOptions"]
+
+SamplerName = Literal[
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+]
+
+
+def _attributes(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError("expected a mapping of attribute names to values")
+    for name, item in value.items():
+        items = item if isinstance(item, (list, tuple)) else [item]
+        if not all(isinstance(element, (bool, int, float, str)) for element in items):
+            raise ValueError(f"{name}: expected text, a number, true or false, or a list of them")
+    return dict(value)
+
+
+def _at_least(bound: float) -> Any:
+    def check(_instance: object, _attribute: object, value: float) -> None:
+        if value < bound:
+            raise ValueError(f"must be at least {bound:g}")
+
+    return check
+
+
+def _positive(_instance: object, _attribute: object, value: float) -> None:
+    if value <= 0:
+        raise ValueError("must be more than 0")
+
+
+def _rate(_instance: object, _attribute: object, value: float) -> None:
+    if not 0.0 <= value <= 1.0:
+        raise ValueError("must be between 0 (no trace) and 1 (every trace)")
+
+
+@frozen
+class ResourceOptions:
+    """The section ``resource``: what describes the service itself."""
+
+    attributes: dict[str, Any] = option(
+        factory=dict,
+        kind=Kind("attributes", _attributes),
+        help="Attributes of the resource, service.name first of all; OTEL_SERVICE_NAME and "
+        "OTEL_RESOURCE_ATTRIBUTES win over them.",
+    )
+
+
+@frozen
+class ProcessorOptions:
+    """The section ``processor``: the queue between the service and an exporter."""
+
+    max_queue_size: int = option(
+        default=2048,
+        unit="spans",
+        env=["OTEL_BSP_MAX_QUEUE_SIZE"],
+        validator=_at_least(1),
+        help="Spans that may wait for export; when it is full, new ones are dropped and counted.",
+    )
+    max_export_batch_size: int = option(
+        default=512,
+        unit="spans",
+        env=["OTEL_BSP_MAX_EXPORT_BATCH_SIZE"],
+        validator=_at_least(1),
+        help="Spans that are exported at once, at the most.",
+    )
+    schedule_delay: float = option(
+        default=5.0,
+        kind=DURATION,
+        env=[Variable("OTEL_BSP_SCHEDULE_DELAY", milliseconds)],
+        validator=_positive,
+        help="How long a span waits for others before it is exported, at the most.",
+    )
+    shutdown_timeout: float = option(
+        default=5.0,
+        kind=DURATION,
+        validator=_at_least(0),
+        help="How long shutting down, or the process's exit, may take.",
+    )
+
+
+@frozen
+class TracingOptions:
+    """The tracing block."""
+
+    disabled: bool = option(
+        default=False,
+        env=["OTEL_SDK_DISABLED"],
+        help="Turns tracing off: spans cost nothing and go nowhere.",
+    )
+    exporter_type: tuple[str, ...] = option(
+        default=(),
+        kind=NAMES,
+        env=["OTEL_TRACES_EXPORTER"],
+        help="The exporter's name, or a list of them for several destinations; none exports "
+        "nothing.",
+    )
+    sample_rate: float = option(
+        default=0.0,
+        env=["OTEL_TRACES_SAMPLER_ARG"],
+        validator=_rate,
+        help="The share of traces that is recorded, from 0 to 1.",
+    )
+    sampler: SamplerName = option(
+        default="parentbased_traceidratio",
+        env=["OTEL_TRACES_SAMPLER"],
+        help="How a trace is chosen; the ratio samplers use sample_rate.",
+    )
+    excluded_urls: tuple[str, ...] = option(
+        default=(),
+        kind=PATTERNS,
+        env=["OTEL_PYTHON_EXCLUDED_URLS"],
+        help="Regular expressions searched in the URL of a request; one that starts with / "
+        "matches from the start of the path. Matching requests are not traced.",
+    )
+    timeout: float = option(
+        default=10.0,
+        kind=DURATION,
+        validator=_positive,
+        help="How long one export may take, with its retries.",
+    )
+    max_tag_value_length: int | None = option(
+        default=None,
+        unit="characters",
+        env=["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"],
+        validator=validators.optional(_at_least(1)),
+        help="Attribute values longer than this are cut.",
+    )
+    resource: ResourceOptions = option(
+        factory=ResourceOptions, help="What describes the service itself."
+    )
+    processor: ProcessorOptions = option(
+        factory=ProcessorOptions, help="The queue between the service and an exporter."
+    )
+
+    @property
+    def effective_rate(self) -> float:
+        """The share of new traces that the sampler records."""
+        if self.sampler.endswith("always_on"):
+            return 1.0
+        return 0.0 if self.sampler.endswith("always_off") else self.sample_rate

@@ -1,0 +1,110 @@
+"""What reading a configuration has to say: positions, problems, and notes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from attrs import define, field, frozen
+
+from bentotrace.exceptions import ConfigError
+
+__all__ = ["Note", "Path", "Position", "Problem", "Report", "closest", "dotted"]
+
+Path = tuple[str | int, ...]
+"""The keys and list indexes that lead from the root of a document to a value."""
+
+
+@frozen(order=True)
+class Position:
+    """A place in a file; line and column count from 1 and are 0 where there is no text."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+@frozen
+class Problem:
+    """Something that must be changed before the configuration can be used.
+
+    Attributes:
+        position: where it is.
+        path: dotted path of the option, or "" when the whole file is meant.
+        message: what is wrong, and what to write instead; never a value that may be secret.
+    """
+
+    position: Position
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (str(self.position), self.path, self.message) if part)
+
+
+@frozen
+class Note:
+    """Something the user should know, although the configuration can be used.
+
+    Attributes:
+        message: one line.
+        warning: whether it is likely a mistake.
+    """
+
+    message: str
+    warning: bool = True
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@define
+class Report:
+    """Collects what the stages find, so that everything is told at once."""
+
+    problems: list[Problem] = field(factory=list)
+    notes: list[Note] = field(factory=list)
+
+    def problem(self, position: Position, path: Path, message: str) -> None:
+        """Add a problem."""
+        self.problems.append(Problem(position, dotted(path), message))
+
+    def warn(self, message: str) -> None:
+        """Add a note that is likely a mistake."""
+        self.notes.append(Note(message))
+
+    def inform(self, message: str) -> None:
+        """Add a note that is no mistake."""
+        self.notes.append(Note(message, warning=False))
+
+    def raise_problems(self) -> None:
+        """Raise every problem found so far.
+
+        Raises:
+            ConfigError: when there is one; in file order.
+        """
+        if self.problems:
+            raise ConfigError(sorted(self.problems, key=lambda problem: problem.position))
+
+
+def dotted(path: Path) -> str:
+    """Write a path as ``tracing.otlp.headers[0]``."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
+    return text
+
+
+def closest(name: str, valid: Iterable[str]) -> str | None:
+    """Find the valid name most like a mistyped one, if one is like it at all."""
+    by_letters = {squeeze(candidate): candidate for candidate in valid}
+    found: Sequence[str] = difflib.get_close_matches(squeeze(name), by_letters, n=1, cutoff=0.6)
+    return by_letters[found[0]] if found else None
+
+
+def squeeze(name: str) -> str:
+    """Reduce a name to what a typing mistake leaves of it: case and separators do not count."""
+    return name.casefold().replace("-", "").replace("_", "")

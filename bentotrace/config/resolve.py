@@ -1,0 +1,207 @@
+"""Resolve: for every option of a section, all the values it was given, and from where.
+
+The order, highest first: keyword overrides in code, ``OTEL_*`` variables (the more specific
+first), the file, the default.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from attrs import define, evolve, field, frozen
+
+from bentotrace.config.document import Block
+from bentotrace.config.report import Path, Position, Report, closest
+from bentotrace.config.schema import Leaf, Section
+from bentotrace.plugin import Variable
+
+__all__ = ["Candidate", "Origin", "Resolved", "Setting", "resolve", "with_variables"]
+
+_OVERRIDE = Position("configure()")
+
+
+class Origin(enum.Enum):
+    """Where a value comes from, highest first."""
+
+    OVERRIDE = "override"
+    VARIABLE = "variable"
+    FILE = "file"
+    DEFAULT = "default"
+
+
+@frozen
+class Candidate:
+    """One value that an option was given.
+
+    Attributes:
+        origin: the kind of source.
+        source: the source as a person reads it: a variable's name, ``file:line:column``, …
+        value: a plain value; of a variable or a default, the typed one.
+        position: where a problem with it is reported.
+    """
+
+    origin: Origin
+    source: str
+    value: Any = field(repr=False)
+    position: Position
+
+
+@frozen
+class Setting:
+    """One option with everything that was said of it.
+
+    Attributes:
+        path: its path in the tracing block.
+        leaf: its schema.
+        candidates: its values, the one that counts first; the default is the last, and a
+            required option that nobody gave has none.
+    """
+
+    path: tuple[str, ...]
+    leaf: Leaf
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def effective(self) -> Candidate | None:
+        """The value that counts."""
+        return self.candidates[0] if self.candidates else None
+
+
+@frozen
+class Resolved:
+    """A section with the settings of all its options.
+
+    Attributes:
+        section: the schema.
+        path: path of the section in the document.
+        settings: by path relative to the section.
+        block: the tracing block.
+    """
+
+    section: Section
+    path: Path
+    settings: Mapping[tuple[str, ...], Setting]
+    block: Block
+
+
+def resolve(
+    section: Section,
+    block: Block,
+    overrides: Mapping[str, Any] | None,
+    environ: Mapping[str, str],
+    report: Report,
+    *,
+    below: tuple[str, ...] = (),
+    foreign: Sequence[str] = (),
+) -> Resolved:
+    """Collect the values of every option of a section.
+
+    Args:
+        section: the schema.
+        block: the tracing block.
+        overrides: values from code for this section; sections within it are mappings.
+        environ: the environment.
+        report: takes unknown keys and malformed variables.
+        below: path of the section within the block.
+        foreign: keys of this section that are somebody else's and left alone.
+    """
+    worker = _Resolver(block, environ, report, below, foreign)
+    worker.walk(section, (), _descend(block.value, below), overrides)
+    return Resolved(section, (*block.path, *below), worker.settings, block)
+
+
+def with_variables(
+    setting: Setting,
+    variables: Sequence[Variable],
+    environ: Mapping[str, str],
+    report: Report,
+) -> Setting:
+    """Put more variables above the file for a setting that is resolved already."""
+    found = tuple(_from_variables(variables, setting.leaf, environ, report))
+    above = sum(candidate.origin is Origin.OVERRIDE for candidate in setting.candidates)
+    rest = setting.candidates
+    return evolve(setting, candidates=(*rest[:above], *found, *rest[above:]))
+
+
+@define
+class _Resolver:
+    block: Block
+    environ: Mapping[str, str]
+    report: Report
+    below: tuple[str, ...]
+    foreign: Sequence[str]
+    settings: dict[tuple[str, ...], Setting] = field(factory=dict)
+
+    def walk(self, section: Section, here: tuple[str, ...], given: Any, overrides: Any) -> None:
+        path = (*self.block.path, *self.below, *here)
+        document = self.block.document
+        given = self._mapping(given, document.position(path), path)
+        overrides = self._mapping(overrides, _OVERRIDE, path)
+        valid = [child.name for child in section.children]
+        if not here:
+            valid += self.foreign
+        for key in given:
+            if key not in valid:
+                where = document.key_position((*path, key))
+                self.report.problem(where, (*path, key), _unknown(key, valid))
+        for key in overrides:
+            if key not in valid:
+                self.report.problem(_OVERRIDE, (*path, key), _unknown(key, valid))
+        for child in section.children:
+            at = (*here, child.name)
+            item, override = given.get(child.name), overrides.get(child.name)
+            if isinstance(child, Section):
+                self.walk(child, at, item, override)
+            else:
+                candidates = tuple(self._candidates(child, item, override, (*path, child.name)))
+                self.settings[at] = Setting((*self.below, *at), child, candidates)
+
+    def _candidates(self, leaf: Leaf, item: Any, override: Any, path: Path) -> Iterator[Candidate]:
+        if override is not None:
+            yield Candidate(Origin.OVERRIDE, str(_OVERRIDE), override, _OVERRIDE)
+        yield from _from_variables(leaf.record.env, leaf, self.environ, self.report)
+        if item is not None:
+            position = self.block.document.position(path)
+            yield Candidate(Origin.FILE, str(position), item, position)
+        if not leaf.required:
+            yield Candidate(Origin.DEFAULT, "default", leaf.default, Position("default"))
+
+    def _mapping(self, value: Any, position: Position, path: Path) -> Mapping[str, Any]:
+        if value is None:
+            return {}
+        if isinstance(value, Mapping):
+            return value
+        message = "expected a mapping of options; write them below it, indented"
+        self.report.problem(position, path, message)
+        return {}
+
+
+def _from_variables(
+    variables: Sequence[Variable], leaf: Leaf, environ: Mapping[str, str], report: Report
+) -> Iterator[Candidate]:
+    """Read variables; a blank one is unset, a malformed one is told and the next source counts."""
+    for variable in variables:
+        text = environ.get(variable.name, "").strip()
+        if not text:
+            continue
+        parse = variable.parse or leaf.kind.parse
+        try:
+            value = leaf.check(parse(text))
+        except ValueError as error:
+            report.warn(f"{variable.name} is malformed and ignored: {error}")
+            continue
+        yield Candidate(Origin.VARIABLE, variable.name, value, Position(variable.name))
+
+
+def _descend(value: Any, path: tuple[str, ...]) -> Any:
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value
+
+
+def _unknown(key: str, valid: Sequence[str]) -> str:
+    near = closest(key, valid)
+    hint = f"did you mean {near}?" if near else f"valid are {', '.join(valid)}"
+    return f"unknown option; {hint}"

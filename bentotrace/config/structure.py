@@ -1,0 +1,93 @@
+"""Structure: a resolved section becomes an instance of its attrs class, or all its problems."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bentotrace.config.report import Position, Report
+from bentotrace.config.resolve import Origin, Resolved, Setting
+from bentotrace.config.schema import Section
+from bentotrace.exceptions import OptionError
+
+__all__ = ["structure"]
+
+
+def structure(resolved: Resolved, report: Report) -> Any:
+    """Make the typed section.
+
+    Every value of the file and of code is checked, those that a variable overrides too: a file
+    with a mistake in it stays wrong when the variable is gone.
+
+    Returns:
+        An instance of the section's class, or None when there is a problem.
+    """
+    before = len(report.problems)
+    values: dict[tuple[str, ...], Any] = {}
+    for path, setting in resolved.settings.items():
+        found = len(report.problems)
+        value = _value(setting, resolved, report)
+        if len(report.problems) == found:
+            values[path] = value
+    instance = _instance(resolved.section, (), values, resolved, report)
+    return instance if len(report.problems) == before else None
+
+
+def _value(setting: Setting, resolved: Resolved, report: Report) -> Any:
+    path = (*resolved.block.path, *setting.path)
+    if setting.effective is None:
+        report.problem(resolved.block.document.position(path), path, "is required and not given")
+        return None
+    result: Any = None
+    for rank, candidate in enumerate(setting.candidates):
+        value = candidate.value
+        if candidate.origin in {Origin.OVERRIDE, Origin.FILE}:
+            try:
+                value = setting.leaf.check(value)
+            except ValueError as error:
+                report.problem(candidate.position, path, str(error))
+        if rank == 0:
+            result = value
+    return result
+
+
+def _instance(
+    section: Section,
+    path: tuple[str, ...],
+    values: Mapping[tuple[str, ...], Any],
+    resolved: Resolved,
+    report: Report,
+) -> Any:
+    """Make a section's instance, or None.
+
+    What is wrong is left at its default meanwhile, so that what several options show only
+    together is told in the same round.
+    """
+    arguments = {}
+    for child in section.children:
+        here = (*path, child.name)
+        if isinstance(child, Section):
+            instance = _instance(child, here, values, resolved, report)
+            if instance is not None:
+                arguments[child.name] = instance
+        elif here in values:
+            arguments[child.name] = values[here]
+        elif child.required:
+            return None
+    try:
+        return section.cls(**arguments)
+    except OptionError as error:
+        option = (*path, *error.option.split("."))
+        if option not in resolved.settings or option in values:
+            report.problem(_where(option, resolved), (*resolved.path, *option), error.reason)
+    except ValueError as error:
+        report.problem(_where(path, resolved), (*resolved.path, *path), str(error))
+    return None
+
+
+def _where(option: tuple[str, ...], resolved: Resolved) -> Position:
+    setting = resolved.settings.get(option)
+    effective = setting.effective if setting is not None else None
+    if effective is not None and effective.origin is not Origin.DEFAULT:
+        return effective.position
+    return resolved.block.document.position((*resolved.path, *option))

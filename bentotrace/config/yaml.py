@@ -1,0 +1,245 @@
+"""Read: a path or a mapping becomes plain values that know their positions.
+
+YAML 1.2 as ruamel.yaml composes it, walked here node by node, because only the nodes know where
+each key and value stands.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import define, field
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from bentotrace.config.document import Document, Fault
+from bentotrace.config.report import Path, Position, Problem, dotted
+from bentotrace.exceptions import ConfigError
+
+__all__ = ["read", "resolve_scalar"]
+
+_MAX_BYTES = 1024 * 1024
+_MAX_VALUES = 20_000
+_MAX_DEPTH = 100
+
+_STANDARD = "tag:yaml.org,2002:"
+_NULL = re.compile(r"(?:null|Null|NULL|~|)")
+_BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)")
+_INT = re.compile(r"[-+]?[0-9]+")
+_OCTAL = re.compile(r"0o[0-7]+")
+_HEX = re.compile(r"0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+_INFINITY = re.compile(r"[-+]?\.(?:inf|Inf|INF)")
+_NAN = re.compile(r"\.(?:nan|NaN|NAN)")
+_MAX_DIGITS = 400
+
+
+def read(source: str | os.PathLike[str] | Mapping[str, object] | None) -> Document:
+    """Read a configuration.
+
+    Args:
+        source: path of a YAML file of at most 1 MiB in UTF-8, a mapping, or None for nothing.
+
+    Raises:
+        ConfigError: when the file cannot be read or is not YAML with a mapping at its root.
+    """
+    if source is None:
+        return Document("the environment", {})
+    if isinstance(source, Mapping):
+        return Document("<mapping>", _plain_copy(source))
+    name = os.fspath(source)
+    return _Reader(name).document(_text(name))
+
+
+def resolve_scalar(text: str) -> object:
+    """Give an unquoted scalar the type that YAML 1.2's core schema gives it."""
+    if _NULL.fullmatch(text):
+        return None
+    if _BOOL.fullmatch(text):
+        return text.casefold() == "true"
+    if len(text) > _MAX_DIGITS:
+        return text
+    if _INT.fullmatch(text):
+        return int(text)
+    if _OCTAL.fullmatch(text) or _HEX.fullmatch(text):
+        return int(text, 0)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if _INFINITY.fullmatch(text) or _NAN.fullmatch(text):
+        return float(text.replace(".", ""))
+    return text
+
+
+def _text(name: str) -> str:
+    try:
+        with open(name, "rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise _fatal(Position(name), "no such file") from None
+    except IsADirectoryError:
+        raise _fatal(Position(name), "is a directory; name a YAML file") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise _fatal(Position(name), f"cannot be read: {reason}") from None
+    if len(data) > _MAX_BYTES:
+        raise _fatal(Position(name), "is larger than 1 MiB; a configuration is not")
+    if b"\0" in data:
+        raise _fatal(Position(name), "is a binary file; YAML is text in UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
+        raise _fatal(Position(name, line, column), message) from None
+
+
+def _fatal(position: Position, message: str) -> ConfigError:
+    return ConfigError([Problem(position, "", message)])
+
+
+def _plain_copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain_copy(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain_copy(item) for item in value]
+    return value
+
+
+@define
+class _Reader:
+    """Walks the nodes of one file."""
+
+    name: str
+    keys: dict[Path, Position] = field(factory=dict)
+    values: dict[Path, Position] = field(factory=dict)
+    plain: set[Path] = field(factory=set)
+    faults: list[Fault] = field(factory=list)
+    count: int = 0
+
+    def document(self, text: str) -> Document:
+        node = self._compose(text)
+        if node is None:
+            raise _fatal(Position(self.name), "is empty; write a tracing: block")
+        root = self._value(node, ())
+        if not isinstance(root, dict):
+            kind = "a list" if isinstance(root, list) else "a single value"
+            message = f"{kind} stands at the root; a configuration is a mapping with tracing: in it"
+            raise _fatal(self._position(node), message)
+        return Document(
+            self.name,
+            root,
+            keys=self.keys,
+            values=self.values,
+            plain=frozenset(self.plain),
+            faults=tuple(self.faults),
+            text=True,
+        )
+
+    def _compose(self, text: str) -> Node | None:
+        yaml = YAML(typ="safe", pure=True)
+        try:
+            node: Node | None = yaml.compose(text)
+        except MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            position = self._mark(mark) if mark is not None else Position(self.name)
+            message = _syntax_message(error, text, position)
+            raise _fatal(position, message) from None
+        except YAMLError as error:
+            message = f"is not YAML: {str(error).splitlines()[0]}"
+            raise _fatal(Position(self.name), message) from None
+        except RecursionError:
+            raise _fatal(Position(self.name), "is nested too deeply") from None
+        return node
+
+    def _value(self, node: Node, path: Path) -> Any:
+        self.count += 1
+        if self.count > _MAX_VALUES:
+            message = f"holds more than {_MAX_VALUES} values once its aliases are expanded"
+            raise _fatal(Position(self.name), message)
+        if len(path) > _MAX_DEPTH:
+            raise _fatal(self._position(node), "is nested too deeply, or an alias holds itself")
+        self.values[path] = self._position(node)
+        tag = _tag(node)
+        if not tag.startswith(_STANDARD):
+            self._fault(path, self._position(node), f"unknown tag {tag}; remove it")
+        if isinstance(node, MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, SequenceNode):
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._scalar(node, path, tag)
+
+    def _scalar(self, node: Any, path: Path, tag: str) -> object:
+        if node.style is None or node.style == "":
+            self.plain.add(path)
+            if tag != f"{_STANDARD}str":
+                return resolve_scalar(node.value)
+        return str(node.value)
+
+    def _mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
+        found: dict[str, object] = {}
+        merged: list[Node] = []
+        for key_node, value_node in node.value:
+            position = self._position(key_node)
+            if not isinstance(key_node, ScalarNode):
+                self._fault(path, position, "a key must be a plain word")
+                continue
+            key = str(key_node.value)
+            if key == "<<":
+                many = isinstance(value_node, SequenceNode)
+                merged += value_node.value if many else [value_node]
+                continue
+            here = (*path, key)
+            if key in found:
+                first = self.keys[here].line
+                message = f"is given twice, first in line {first}; keep one of them"
+                self._fault(here, position, message)
+                continue
+            self.keys[here] = position
+            found[key] = self._value(value_node, here)
+        for other in merged:
+            if not isinstance(other, MappingNode):
+                self._fault(path, self._position(other), "<< takes a mapping, or a list of them")
+                continue
+            # What a mapping says itself wins over what it merges, and the first merged wins.
+            reader = _Reader(self.name, count=self.count)
+            for key, value in reader._mapping(other, path).items():
+                if key not in found:
+                    found[key] = value
+                    self._adopt(reader, (*path, key))
+            self.count = reader.count
+            self.faults += reader.faults
+        return found
+
+    def _adopt(self, other: _Reader, path: Path) -> None:
+        length = len(path)
+        self.keys.update({at: pos for at, pos in other.keys.items() if at[:length] == path})
+        self.values.update({at: pos for at, pos in other.values.items() if at[:length] == path})
+        self.plain.update(at for at in other.plain if at[:length] == path)
+
+    def _fault(self, path: Path, position: Position, message: str) -> None:
+        self.faults.append(Fault(path, Problem(position, dotted(path), message)))
+
+    def _position(self, node: Node) -> Position:
+        return self._mark(node.start_mark)
+
+    def _mark(self, mark: Any) -> Position:
+        return Position(self.name, mark.line + 1, mark.column + 1)
+
+
+def _tag(node: Node) -> str:
+    # ruamel.yaml before 0.18 keeps a string, later ones an object that prints as one.
+    return str(node.tag)
+
+
+def _syntax_message(error: MarkedYAMLError, text: str, position: Position) -> str:
+    lines = text.splitlines()
+    line = lines[position.line - 1] if 0 < position.line <= len(lines) else ""
+    if "\t" in line[: position.column]:
+        return "a tab is used to indent; YAML indents with spaces"
+    problem = " ".join(str(error.problem or error.context or "cannot be parsed").split())
+    return f"is not YAML: {problem}"

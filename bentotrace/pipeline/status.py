@@ -1,0 +1,81 @@
+"""What a running pipeline says of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+
+__all__ = ["DestinationStatus", "DropReason", "ErrorStatus", "Status"]
+
+
+class DropReason:
+    """Why a span was dropped before an exporter saw it."""
+
+    QUEUE_FULL = "queue_full"
+    SHUTDOWN = "shutdown"
+
+
+@frozen
+class ErrorStatus:
+    """The last failed export of a destination.
+
+    Attributes:
+        kind: short word for programs, as "refused" or "status".
+        reason: one line for a person.
+        endpoint: where it was sent.
+        time: seconds since the epoch.
+    """
+
+    kind: str
+    reason: str
+    endpoint: str
+    time: float
+
+
+@frozen
+class DestinationStatus:
+    """The spans of one destination; ``ended = exported + failed + dropped + pending``, always.
+
+    Attributes:
+        exporter: the exporter type.
+        endpoint: where the spans go.
+        ended: sampled spans that ended.
+        exported: spans that the receiver took.
+        failed: spans that were sent, or tried to be, and not taken.
+        dropped: spans that never reached the exporter.
+        dropped_by_reason: the same, by reason.
+        pending: spans that wait, or are being exported.
+        last_success: seconds since the epoch, or None.
+        last_error: the last failure, or None.
+        consecutive_failures: exports that failed since the last that did not.
+    """
+
+    exporter: str
+    endpoint: str
+    ended: int
+    exported: int
+    failed: int
+    dropped: int
+    dropped_by_reason: Mapping[str, int]
+    pending: int
+    last_success: float | None = None
+    last_error: ErrorStatus | None = None
+    consecutive_failures: int = 0
+
+
+@frozen
+class Status:
+    """A pipeline at one moment.
+
+    Attributes:
+        destinations: one entry per exporter, in the order of the configuration.
+    """
+
+    destinations: tuple[DestinationStatus, ...] = field(default=())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the same as plain values, for JSON."""
+        return attrs.asdict(self)

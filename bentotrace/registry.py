@@ -1,0 +1,202 @@
+"""Find exporter plugins by their metadata, and load the one that is selected.
+
+pluggy's own ``load_setuptools_entrypoints`` imports every plugin and drops duplicates without a
+word, so finding and loading are done here, and pluggy calls the hook of the one plugin.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import attrs
+import pluggy
+from attrs import frozen
+
+from bentotrace import hookspecs
+from bentotrace.config.report import closest
+from bentotrace.config.schema import section_of
+from bentotrace.exceptions import (
+    BrokenPluginError,
+    DuplicateExporterError,
+    InvalidPluginError,
+    PluginError,
+    UnknownExporterError,
+)
+from bentotrace.plugin import API_VERSION, ExporterPlugin
+
+__all__ = ["NONE", "Claim", "find", "load", "missing_dependency", "names", "sections"]
+
+NONE = "none"
+"""The exporter type that exports nothing; no plugin can claim it."""
+
+OTEL_GROUP = "opentelemetry_traces_exporter"
+"""The entry-point group of exporters published for OpenTelemetry itself."""
+
+_INSTALL = {
+    **dict.fromkeys(("jaeger_thrift", "jaeger_proto"), "bentotrace[upstream]"),
+    **dict.fromkeys(("zipkin_json", "zipkin_proto"), "bentotrace[upstream]"),
+    "otlp_proto_grpc": "opentelemetry-exporter-otlp-proto-grpc",
+    "otlp_proto_http": "opentelemetry-exporter-otlp-proto-http",
+}
+"""Names that are not ours but well known, and what brings them."""
+
+
+@frozen
+class Claim:
+    """An entry point that offers an exporter.
+
+    Attributes:
+        name: the exporter type.
+        entry_point: what the distribution wrote.
+        distribution: its name, or "unknown".
+        version: its version, or "unknown".
+    """
+
+    name: str
+    entry_point: EntryPoint
+    distribution: str
+    version: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.entry_point.name} = {self.entry_point.value} "
+            f"({self.distribution} {self.version})"
+        )
+
+
+@cache
+def find(group: str = hookspecs.EXPORTERS_GROUP) -> tuple[Claim, ...]:
+    """List what is installed in an entry-point group, by name; imports no plugin.
+
+    Metadata is read once in the life of the process.
+    """
+    claims = []
+    for entry_point in _metadata().select(group=group):
+        dist = entry_point.dist
+        name = dist.name if dist is not None else "unknown"
+        version = dist.version if dist is not None else "unknown"
+        claims.append(Claim(entry_point.name, entry_point, name, version))
+    return tuple(sorted(claims, key=lambda claim: (claim.name, claim.distribution)))
+
+
+@cache
+def _metadata() -> Any:
+    # Before Python 3.12 it is another class, with the same select().
+    return entry_points()
+
+
+def sections() -> tuple[str, ...]:
+    """List the names that a section of the tracing block may have, OpenTelemetry's included."""
+    claims = (*find(), *find(OTEL_GROUP))
+    return tuple(dict.fromkeys(claim.name for claim in claims if claim.name != NONE))
+
+
+def names() -> tuple[str, ...]:
+    """List the exporter types that a configuration may use, without upstream's own."""
+    return (*dict.fromkeys(claim.name for claim in find()), NONE)
+
+
+def load(name: str) -> ExporterPlugin:
+    """Load the one plugin of that name.
+
+    A name that no bentotrace plugin has is looked up among OpenTelemetry's own exporters.
+
+    Raises:
+        UnknownExporterError: nobody registered it.
+        DuplicateExporterError: two distributions registered it.
+        BrokenPluginError: its module or hook raised.
+        InvalidPluginError: it does not keep the contract.
+    """
+    claims = [claim for claim in find() if claim.name == name]
+    if claims:
+        return _check(_describe(_single(name, claims)), claims[0])
+    claims = [claim for claim in find(OTEL_GROUP) if claim.name == name]
+    if claims:
+        from bentotrace.adapter import adapt
+
+        claim = _single(name, claims)
+        return adapt(claim, _import(claim))
+    install = _INSTALL.get(name)
+    raise UnknownExporterError(name, names(), closest(name, names()), install)
+
+
+def _single(name: str, claims: Sequence[Claim]) -> Claim:
+    if len(claims) > 1:
+        raise DuplicateExporterError(name, [str(claim) for claim in claims])
+    return claims[0]
+
+
+def _import(claim: Claim) -> Any:
+    try:
+        return claim.entry_point.load()
+    except (Exception, SystemExit) as error:
+        reason = f"importing it raised {type(error).__name__}: {error}"
+        raise BrokenPluginError(str(claim), reason) from error
+
+
+def _describe(claim: Claim) -> object:
+    plugin = _import(claim)
+    manager = pluggy.PluginManager("bentotrace")
+    manager.add_hookspecs(hookspecs)
+    try:
+        manager.register(plugin, name=claim.name)
+        manager.check_pending()
+    except (pluggy.PluginValidationError, ValueError) as error:
+        reason = f"its hook does not match the specification: {error}"
+        raise InvalidPluginError(str(claim), reason) from error
+    if not manager.get_hookcallers(plugin):
+        reason = "it has no hook; decorate bentotrace_exporter() with bentotrace.hookspecs.hookimpl"
+        raise InvalidPluginError(str(claim), reason)
+    try:
+        found = manager.hook.bentotrace_exporter()
+    except Exception as error:
+        reason = f"bentotrace_exporter() raised {type(error).__name__}: {error}"
+        raise BrokenPluginError(str(claim), reason) from error
+    # pluggy leaves out a result of None.
+    return found[0] if found else None
+
+
+def _check(plugin: object, claim: Claim) -> ExporterPlugin:
+    problem = _problem(plugin, claim.name)
+    if problem is not None:
+        raise InvalidPluginError(str(claim), problem)
+    assert isinstance(plugin, ExporterPlugin)
+    return plugin
+
+
+def _problem(plugin: object, name: str) -> str | None:
+    if not isinstance(plugin, ExporterPlugin):
+        return (
+            f"bentotrace_exporter() returned {type(plugin).__name__}, "
+            f"not a bentotrace.plugin.ExporterPlugin"
+        )
+    if plugin.api_version != API_VERSION:
+        return (
+            f"it is written for version {plugin.api_version} of the plugin contract, "
+            f"this bentotrace speaks {API_VERSION}"
+        )
+    if plugin.name != name:
+        return f"it calls itself {plugin.name!r}, its entry point {name!r}"
+    if not inspect.isclass(plugin.config) or not attrs.has(plugin.config):
+        return "its config is not an attrs class"
+    if not callable(plugin.create):
+        return "its create cannot be called"
+    try:
+        section_of(plugin.config)
+    except TypeError as error:
+        return f"its config cannot be read: {error}"
+    return None
+
+
+def missing_dependency(error: ImportError, plugin: ExporterPlugin) -> PluginError | None:
+    """Turn the ImportError of a plugin's missing dependency into advice, if it is one."""
+    if plugin.extra is None or error.name is None:
+        return None
+    return PluginError(
+        f"exporter {plugin.name!r} needs {error.name.partition('.')[0]}, which is not installed; "
+        f"pip install '{plugin.extra}'"
+    )

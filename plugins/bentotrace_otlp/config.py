@@ -1,0 +1,109 @@
+"""The section ``otlp``, and the ``OTEL_EXPORTER_OTLP_*`` variables above it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from attrs import frozen
+
+from bentotrace.exceptions import OptionError
+from bentotrace.plugin import HEADERS, Kind, Variable, option
+from bentotrace_otlp.endpoint import Endpoint, resolve_endpoint
+
+__all__ = ["GRPCOptions", "HTTPOptions", "OTLPOptions", "Protocol"]
+
+Protocol = Literal["grpc", "http"]
+
+
+def _variables(name: str, parse: Callable[[str], Any] | None = None) -> list[Variable]:
+    prefixes = ("OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_")
+    return [Variable(prefix + name, parse) for prefix in prefixes]
+
+
+def _protocol(text: str) -> str:
+    if text == "http/json":
+        raise ValueError("http/json is not spoken here; use http/protobuf or grpc")
+    return "http" if text in {"http", "http/protobuf"} else text
+
+
+def _endpoint(value: object) -> Endpoint:
+    if isinstance(value, Endpoint):
+        return value
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("expected a URL such as http://localhost:4318, or host:port for grpc")
+    return Endpoint(value.strip())
+
+
+def _tls_file(name: str, content: str) -> Any:
+    return option(default=None, env=_variables(name), help=f"{content}, a PEM file.")
+
+
+_CA = "Certificate authority that the receiver's certificate is checked with"
+_CERTIFICATE = "Certificate that this client shows to the receiver"
+_KEY = "Private key of that certificate"
+_HEADERS_HELP = "Headers of every request, as a mapping or a list of pairs."
+
+
+@frozen
+class HTTPOptions:
+    """The section ``otlp.http``."""
+
+    certificate_file: str | None = _tls_file("CERTIFICATE", _CA)
+    client_certificate_file: str | None = _tls_file("CLIENT_CERTIFICATE", _CERTIFICATE)
+    client_key_file: str | None = _tls_file("CLIENT_KEY", _KEY)
+    headers: dict[str, str] = option(
+        factory=dict, kind=HEADERS, secret=True, env=_variables("HEADERS"), help=_HEADERS_HELP
+    )
+
+
+@frozen
+class GRPCOptions:
+    """The section ``otlp.grpc``."""
+
+    insecure: bool = option(
+        default=False,
+        env=_variables("INSECURE"),
+        help="Whether an endpoint without a scheme is spoken to without TLS.",
+    )
+    certificate_file: str | None = _tls_file("CERTIFICATE", _CA)
+    client_certificate_file: str | None = _tls_file("CLIENT_CERTIFICATE", _CERTIFICATE)
+    client_key_file: str | None = _tls_file("CLIENT_KEY", _KEY)
+    headers: dict[str, str] = option(
+        factory=dict, kind=HEADERS, secret=True, env=_variables("HEADERS"), help=_HEADERS_HELP
+    )
+
+
+@frozen
+class OTLPOptions:
+    """The section ``otlp``."""
+
+    protocol: Protocol = option(
+        default="grpc", env=_variables("PROTOCOL", _protocol), help="What is spoken."
+    )
+    endpoint: Endpoint | None = option(
+        default=None,
+        kind=Kind("an endpoint", _endpoint),
+        env=[
+            Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Endpoint.exact),
+            Variable("OTEL_EXPORTER_OTLP_ENDPOINT", Endpoint.base),
+        ],
+        help="Where the spans go; http://localhost:4317 for grpc and http://localhost:4318 for "
+        "http when left out.",
+    )
+    compression: Literal["none", "gzip"] = option(
+        default="none", env=_variables("COMPRESSION"), help="How requests are compressed."
+    )
+    http: HTTPOptions = option(factory=HTTPOptions, help="What only protocol: http uses.")
+    grpc: GRPCOptions = option(factory=GRPCOptions, help="What only protocol: grpc uses.")
+
+    def __attrs_post_init__(self) -> None:
+        try:
+            resolve_endpoint(self.endpoint, self.protocol, self.grpc.insecure)
+        except ValueError as error:
+            raise OptionError("endpoint", str(error)) from None
+        for section in ("http", "grpc"):
+            files = getattr(self, section)
+            if (files.client_certificate_file is None) != (files.client_key_file is None):
+                reason = "client_certificate_file and client_key_file are given together"
+                raise OptionError(f"{section}.client_key_file", reason)

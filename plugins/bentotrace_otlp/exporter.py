@@ -1,0 +1,125 @@
+"""The exporter: encode a batch, send it, and read what the receiver says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from attrs import evolve
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+from bentotrace.plugin import BuildContext
+from bentotrace.transport import FailureKind, Outcome, TLSConfig
+from bentotrace.transport.protobuf import read_fields
+from bentotrace_otlp.config import GRPCOptions, HTTPOptions, OTLPOptions
+from bentotrace_otlp.encoder import TraceEncoder
+from bentotrace_otlp.endpoint import resolve_endpoint
+
+__all__ = ["OTLPExporter", "create"]
+
+_METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_CONTENT_TYPE = "application/x-protobuf"
+
+
+class _Transport(Protocol):
+    def send(self, body: bytes) -> Outcome: ...
+
+    def close(self) -> None: ...
+
+
+def create(options: OTLPOptions, context: BuildContext) -> SpanExporter:
+    """Make an exporter with the transport that the options name; opens no connection."""
+    return OTLPExporter(_transport(options, context), context)
+
+
+class OTLPExporter(SpanExporter):
+    """Sends batches of spans as ``ExportTraceServiceRequest``."""
+
+    def __init__(self, transport: _Transport, context: BuildContext) -> None:
+        self._transport = transport
+        self._report = context.report
+        self._encoder = TraceEncoder()
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send a batch; what became of it is reported to the context."""
+        outcome = _judged(self._transport.send(self._encoder.encode(spans)))
+        self._report(outcome, len(spans))
+        return SpanExportResult.SUCCESS if outcome.ok else SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        """Close the connection; what is being sent ends as a failure."""
+        self._transport.close()
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Return True: nothing waits in here."""
+        return True
+
+
+def _transport(options: OTLPOptions, context: BuildContext) -> _Transport:
+    endpoint = resolve_endpoint(options.endpoint, options.protocol, options.grpc.insecure)
+    if options.protocol == "http":
+        from bentotrace.transport.http import HTTPTransport
+
+        return HTTPTransport(
+            endpoint.address,
+            headers=options.http.headers,
+            timeout=context.timeout,
+            compression=options.compression,
+            tls=_tls(options.http),
+            user_agent=context.user_agent,
+            content_type=_CONTENT_TYPE,
+        )
+    from bentotrace.transport.grpc import GRPCTransport
+
+    return GRPCTransport(
+        endpoint.address,
+        _METHOD,
+        headers=options.grpc.headers,
+        timeout=context.timeout,
+        compression=options.compression,
+        tls=_tls(options.grpc) if endpoint.tls else None,
+        user_agent=context.user_agent,
+    )
+
+
+def _tls(options: HTTPOptions | GRPCOptions) -> TLSConfig:
+    return TLSConfig(
+        ca_file=options.certificate_file,
+        cert_file=options.client_certificate_file,
+        key_file=options.client_key_file,
+    )
+
+
+def _judged(outcome: Outcome) -> Outcome:
+    """Turn an answer with a partial success into the failure that it is.
+
+    ``ExportTraceServiceResponse{1: partial_success{1: rejected_spans, 2: error_message}}``.
+    """
+    if not outcome.ok or not outcome.body:
+        return outcome
+    try:
+        rejected, message = _partial_success(outcome.body)
+    except ValueError:
+        # Some receivers answer 200 with JSON or plain words; a web page is no receiver.
+        if not outcome.body.lstrip().startswith(b"<"):
+            return outcome
+        reason = "a web page answered, not an OTLP receiver; check host, port and path"
+        return evolve(outcome, ok=False, kind=FailureKind.PROTOCOL, reason=reason)
+    if not rejected:
+        return outcome
+    reason = f"the receiver took the request and refused {rejected} of its spans: {message}"
+    return evolve(outcome, ok=False, kind=FailureKind.PARTIAL, reason=reason, rejected=rejected)
+
+
+def _partial_success(body: bytes) -> tuple[int, str]:
+    rejected, message = 0, "without a reason"
+    for number, _, value in read_fields(body):
+        if number != 1 or not isinstance(value, bytes):
+            continue
+        for inner, _, content in read_fields(value):
+            if inner == 1 and isinstance(content, int):
+                rejected = content
+            elif inner == 2 and isinstance(content, bytes) and content:
+                message = content.decode("utf-8", "replace")
+    return rejected, message
