@@ -194,9 +194,11 @@ def _problem(plugin: object, name: str) -> str | None:
 
 def missing_dependency(error: ImportError, plugin: ExporterPlugin) -> PluginError | None:
     """Turn the ImportError of a plugin's missing dependency into advice, if it is one."""
-    if plugin.extra is None or error.name is None:
+    missing = (error.name or "").partition(".")[0]
+    own = plugin.config.__module__.partition(".")[0]
+    if plugin.extra is None or missing in {"", own, "bentotrace"}:
         return None
     return PluginError(
-        f"exporter {plugin.name!r} needs {error.name.partition('.')[0]}, which is not installed; "
+        f"exporter {plugin.name!r} needs {missing}, which is not installed; "
         f"pip install '{plugin.extra}'"
     )

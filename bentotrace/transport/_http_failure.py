@@ -1,0 +1,224 @@
+"""What an answer or an exception means: which failure it is, in words, and whether to try again."""
+
+from __future__ import annotations
+
+import errno
+import html
+import http.client
+import json
+import math
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterable
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from bentotrace.transport._http_connection import Answer, is_disconnection
+from bentotrace.transport.headers import mask
+from bentotrace.transport.outcome import FailureKind, one_line, without_credentials
+from bentotrace.transport.retry import Attempt
+from bentotrace.transport.rpc_status import read_rpc_status
+
+__all__ = ["attempt_from_answer", "attempt_from_error", "parse_retry_after"]
+
+_RETRYABLE = frozenset((429, 502, 503, 504))
+_KINDS = {
+    401: FailureKind.UNAUTHORIZED,
+    403: FailureKind.UNAUTHORIZED,
+    404: FailureKind.NOT_SERVED,
+    405: FailureKind.NOT_SERVED,
+    407: FailureKind.PROXY,
+    413: FailureKind.TOO_LARGE,
+}
+_UNREACHABLE = frozenset(
+    getattr(errno, name)
+    for name in ("EHOSTUNREACH", "ENETUNREACH", "EHOSTDOWN", "ENETDOWN", "EADDRNOTAVAIL")
+    if hasattr(errno, name)
+)
+_PHASES = {
+    "resolving": "the name resolution did not end",
+    "connecting": "the connection was not accepted",
+    "proxy": "the proxy did not open a tunnel",
+    "handshake": "the TLS handshake did not end",
+    "sending": "the server did not read the request",
+    "answer": "the server did not answer",
+    "body": "the server's answer did not end",
+}
+_TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3}) ?(.*)", re.DOTALL)
+
+
+def attempt_from_answer(answer: Answer, secrets: Iterable[str]) -> Attempt:
+    """Return what a server's answer means.
+
+    Args:
+        answer: the answer.
+        secrets: what must not be quoted from it.
+    """
+    status = str(answer.status)
+    phrase = answer.phrase or _phrase(answer.status)
+    told = one_line(mask(f"{status} {phrase}".rstrip(), secrets))
+    if 200 <= answer.status < 300:
+        if answer.whole:
+            return Attempt(ok=True, status=status, reason=told, body=answer.body)
+        return Attempt(
+            ok=False,
+            kind=FailureKind.PROTOCOL,
+            status=status,
+            reason=f"{told}, but the connection broke off inside the answer",
+            body=answer.body,
+        )
+    if 300 <= answer.status < 400:
+        location = mask(without_credentials(answer.headers.get("Location", "nowhere")), secrets)
+        reason = f"{told}: redirects are not followed; the endpoint moved to {one_line(location)}"
+    else:
+        message = one_line(mask(_message(answer), secrets))
+        reason = f"{told}: {message}" if message else told
+    return Attempt(
+        ok=False,
+        kind=_KINDS.get(answer.status, FailureKind.STATUS),
+        status=status,
+        reason=reason,
+        body=answer.body,
+        retryable=answer.status in _RETRYABLE,
+        delay=parse_retry_after(answer.headers.get("Retry-After")),
+    )
+
+
+def attempt_from_error(
+    error: Exception,
+    *,
+    phase: str,
+    peer: str,
+    through_proxy: bool,
+    timeout: float,
+    secrets: Iterable[str] = (),
+) -> Attempt:
+    """Return what an exception means.
+
+    Args:
+        error: from connecting or exchanging.
+        phase: the connection's phase when it happened.
+        peer: ``host:port`` of the server, or the proxy's URL.
+        through_proxy: whether the peer is a proxy.
+        timeout: seconds that the call had.
+        secrets: what must not be quoted from it.
+    """
+    kind, reason, retryable = _diagnose(error, phase, peer, timeout)
+    if through_proxy and phase in ("resolving", "connecting", "proxy"):
+        if kind is not FailureKind.TIMEOUT:
+            kind = FailureKind.PROXY
+        reason = f"proxy {peer}: {reason}"
+    return Attempt(ok=False, kind=kind, reason=mask(reason, secrets), retryable=retryable)
+
+
+def _diagnose(
+    error: Exception, phase: str, peer: str, timeout: float
+) -> tuple[FailureKind, str, bool]:
+    """Return kind, reason, and whether another attempt may fare better."""
+    told = one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    if isinstance(error, ssl.SSLError) and not is_disconnection(error):
+        return FailureKind.TLS, _tls_reason(error), False
+    if isinstance(error, TimeoutError):
+        reason = f"{_PHASES.get(phase, phase)} within the {timeout:.3g} s timeout"
+        return FailureKind.TIMEOUT, reason, True
+    if isinstance(error, socket.gaierror):
+        host = peer.rpartition(":")[0]
+        return FailureKind.NAME_RESOLUTION, f"cannot resolve the host name {host}: {told}", True
+    if isinstance(error, ConnectionRefusedError):
+        return FailureKind.REFUSED, f"connection refused: nothing listens on {peer}", True
+    if is_disconnection(error):
+        if phase == "handshake":
+            reason = "the server closed the connection during the TLS handshake"
+        elif phase == "body":
+            reason = "the connection broke off inside the answer"
+        else:
+            reason = "the server closed the connection without an answer"
+        return FailureKind.DISCONNECTED, reason, True
+    if isinstance(error, OSError):
+        if error.errno in _UNREACHABLE:
+            return FailureKind.UNREACHABLE, f"cannot reach {peer}: {told}", True
+        refused = _TUNNEL_REFUSED.match(str(error))
+        if refused is not None:
+            status = int(refused[1])
+            reason = f"it refused the tunnel: {refused[1]} {one_line(refused[2])}".rstrip()
+            return FailureKind.PROXY, reason, status in _RETRYABLE
+    if isinstance(error, http.client.HTTPException):
+        return FailureKind.PROTOCOL, _protocol_reason(error), False
+    return FailureKind.UNEXPECTED, f"{type(error).__name__}: {told}", False
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = f"the server's certificate is not trusted: {error.verify_message}"
+        if error.verify_code in (18, 19, 20, 21):  # self-signed, or from an unknown authority
+            reason += "; name its authority's certificate file"
+        return one_line(reason)
+    code = (error.reason or "").upper()
+    if code in ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
+        return "the server does not speak TLS on this port; an http:// endpoint may be meant"
+    if "CERTIFICATE_REQUIRED" in code:
+        return "the server asks for a client certificate"
+    told = (error.reason or str(error)).replace("_", " ").lower()
+    return one_line(f"TLS failed: {told}")
+
+
+def _protocol_reason(error: http.client.HTTPException) -> str:
+    line = str(error.args[0]) if isinstance(error, http.client.BadStatusLine) else ""
+    if line.startswith("\x15\x03"):
+        return "the answer is TLS, not HTTP; an https:// endpoint may be meant"
+    # An HTTP/2 server begins with a SETTINGS frame: three bytes of length, then its type, 4.
+    if line.startswith("\0") and line[3:4] == "\x04":
+        return "the answer is HTTP/2, not HTTP/1.1; this may be a gRPC port"
+    told = one_line(line or str(error) or type(error).__name__)
+    return f"the answer is not HTTP: {told}"
+
+
+def _message(answer: Answer) -> str:
+    """Return the server's own words, from whichever form it put them in."""
+    kind = answer.headers.get_content_type()
+    if kind == "application/x-protobuf":
+        try:
+            return read_rpc_status(answer.body).message
+        except ValueError:
+            return ""
+    text = answer.body.decode("utf-8", "replace")
+    if kind == "application/json":
+        try:
+            content = json.loads(text)
+        except ValueError:
+            return text
+        for key in ("message", "error", "detail"):
+            if isinstance(content, dict) and isinstance(content.get(key), str):
+                return str(content[key])
+    if kind == "text/html":
+        return html.unescape(_TAGS.sub(" ", text))
+    return text if kind.startswith("text/") or kind.endswith("json") else ""
+
+
+def parse_retry_after(value: str | None) -> float | None:
+    """Return the seconds that a ``Retry-After`` asks to wait; None when it says nothing usable.
+
+    Args:
+        value: seconds or an HTTP date (RFC 9110, section 10.2.3).
+    """
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+        except (TypeError, ValueError, OverflowError):
+            return None
+        return max(0.0, seconds)
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

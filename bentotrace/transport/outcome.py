@@ -1,0 +1,115 @@
+"""What came of a send, in a form that logs, status tables and diagnoses are built on."""
+
+from __future__ import annotations
+
+import enum
+import re
+
+from attrs import field, frozen
+
+__all__ = ["FailureKind", "Outcome", "one_line", "without_credentials"]
+
+_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
+_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
+_MESSAGE_LENGTH = 200
+
+
+class FailureKind(enum.Enum):
+    """Why a send failed, as far as the sender can tell.
+
+    The first group never reached the receiver, the second reached something that is not the
+    receiver, the third was answered by it.
+    """
+
+    NAME_RESOLUTION = "name_resolution"
+    """The host name has no address, or the name server did not answer."""
+    REFUSED = "refused"
+    """Nothing listens on that port."""
+    UNREACHABLE = "unreachable"
+    """There is no way to that address."""
+    DISCONNECTED = "disconnected"
+    """The connection broke off before there was an answer."""
+    TIMEOUT = "timeout"
+    """The timeout passed; ``reason`` says during what."""
+    CLOSED = "closed"
+    """The transport was closed before or during the send."""
+    UNEXPECTED = "unexpected"
+    """Something else went wrong on this side."""
+
+    TLS = "tls"
+    """No TLS connection could be made: certificates, or no TLS on that port."""
+    PROXY = "proxy"
+    """The proxy could not be used, or refused."""
+    PROTOCOL = "protocol"
+    """The answer was not in the protocol that was spoken."""
+
+    UNAUTHORIZED = "unauthorized"
+    """The credentials are missing or not accepted (401, 403, UNAUTHENTICATED, ...)."""
+    NOT_SERVED = "not_served"
+    """That path or method does not exist there (404, 405, UNIMPLEMENTED)."""
+    TOO_LARGE = "too_large"
+    """The message is larger than the receiver, or the protocol, takes."""
+    STATUS = "status"
+    """Any other status that is no success."""
+    PARTIAL = "partial"
+    """The receiver took the message and refused some of the spans in it."""
+
+
+def without_credentials(url: str) -> str:
+    """Return the URL, or ``host:port``, without its ``user:password@``.
+
+    Args:
+        url: an endpoint as a person wrote it; it need not be valid.
+    """
+    scheme = _SCHEME.match(url)
+    start = scheme.end() if scheme else 0
+    authority = re.split("[/?#]", url[start:], maxsplit=1)[0]
+    # An unquoted slash in a password ends the authority early, and leaves half the password in it.
+    broken = _HOST_AND_PORT.fullmatch(authority) is None and "@" not in authority
+    userinfo = (url[start:] if broken else authority).rpartition("@")[0]
+    return url[:start] + url[start + len(userinfo) :].removeprefix("@")
+
+
+def one_line(text: str, length: int = _MESSAGE_LENGTH) -> str:
+    """Return printable text without line breaks, of at most ``length`` characters."""
+    # A server may answer with megabytes; only what can be in the result is looked at.
+    printable = "".join(c if c.isprintable() else " " for c in text[: 8 * length])
+    line = " ".join(printable.split())
+    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
+
+
+@frozen
+class Outcome:
+    """What came of one ``send``, retries included.
+
+    Attributes:
+        ok: whether the receiver took everything.
+        endpoint: where it was sent; never with credentials.
+        kind: why it failed; None when it did not.
+        status: the protocol's own word (``"503"``, ``"UNAVAILABLE"``), None when there was none.
+        reason: one line that a person can act on, with the receiver's own message if it sent one.
+        attempts: how often it was tried; 0 when there was not even time for the first.
+        elapsed: seconds from the call to its end, waiting included.
+        rejected: spans that the receiver refused of a message it took.
+        body: the receiver's answer, at most its first 64 KiB.
+    """
+
+    ok: bool
+    endpoint: str = field(converter=without_credentials)
+    kind: FailureKind | None = None
+    status: str | None = None
+    reason: str = ""
+    attempts: int = 1
+    elapsed: float = 0.0
+    rejected: int = 0
+    body: bytes = field(default=b"", repr=False)
+
+    @property
+    def retried(self) -> bool:
+        """Whether it took, or had, more than one attempt."""
+        return self.attempts > 1
+
+    def __str__(self) -> str:
+        attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        effort = f"({attempts}, {self.elapsed:.3g} s)"
+        return f"{self.endpoint}: {self.reason or ('sent' if self.ok else 'failed')} {effort}"
