@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 import time
@@ -57,9 +58,10 @@ def demo(file: str | None, requests: int) -> int:
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().casefold() == "true":
         raise BentotraceError("OTEL_SDK_DISABLED is true, so there is nothing to show; unset it")
     try:
-        import opentelemetry.instrumentation.asgi
-        import uvicorn  # noqa: F401
         from rich.console import Console
+
+        for needed in ("opentelemetry.instrumentation.asgi", "uvicorn"):
+            importlib.import_module(needed)
     except ImportError as error:
         raise BentotraceError(
             f"the demo needs {error.name}; pip install 'bentotrace[demo]'"
@@ -123,6 +125,8 @@ def _to_backend(console: Console, file: str, requests: int) -> int:
         _serve_and_ask(tracing, requests)
         tracing.flush(_WAIT)
         destinations = tracing.status().destinations
+    for status in destinations:
+        console.print(f"[bold]{status.exporter}[/] to {status.endpoint}")
     return _summary(console, [(status.exporter, status) for status in destinations])
 
 
@@ -173,14 +177,13 @@ def _summary(console: Console, counts: list[tuple[str, DestinationStatus]]) -> i
 
     table = Table(box=box.SIMPLE_HEAD, title="spans", title_justify="left")
     table.add_column("transport")
-    table.add_column("endpoint", overflow="fold")
-    for heading in ("ended", "exported", "failed", "dropped"):
+    for heading in ("ended", "exported", "failed", "dropped", "pending"):
         table.add_column(heading, justify="right")
     lost = 0
     for name, status in counts:
         lost += status.failed + status.dropped + status.pending
-        numbers = (status.ended, status.exported, status.failed, status.dropped)
-        table.add_row(name, status.endpoint, *(str(number) for number in numbers))
+        numbers = (status.ended, status.exported, status.failed, status.dropped, status.pending)
+        table.add_row(name, *(str(number) for number in numbers))
     console.print(table)
     for name, status in counts:
         if status.last_error is not None:

@@ -22,9 +22,10 @@ assert tracing.status().destinations[0].exported == 1
 
 def _examples() -> list[str]:
     """The indented blocks after a line that ends in ``::``."""
-    _, *parts = (hookspecs.__doc__ or "").split("::\n\n")
+    _, module, setup = (hookspecs.__doc__ or "").split("::\n\n")
     return [
-        textwrap.dedent(part.split("\n\nand in", 1)[0].split("\n\nOnly", 1)[0]) for part in parts
+        textwrap.dedent(module.partition("\n\nand in")[0]),
+        textwrap.dedent(setup.partition("\n\nOnly")[0]),
     ]
 
 

@@ -40,8 +40,8 @@ def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bentotrace, "configure", bentotrace.build)
 
+    names: dict[str, object] = {}
     for block in _blocks("python"):
-        names: dict[str, object] = {}
         exec(compile(block, "README.md", "exec"), names)
         tracing = names["tracing"]
         assert isinstance(tracing, bentotrace.Tracing)

@@ -14,7 +14,8 @@ Environment = Callable[..., Path]
 
 SCRIPT = """
 import bentotrace
-with bentotrace.build({"exporter_type": "console", "console": {"indent": False}, "sample_rate": 1}) as tracing:
+options = {"exporter_type": "console", "console": {"indent": False}, "sample_rate": 1}
+with bentotrace.build(options) as tracing:
     with tracing.provider.get_tracer("test").start_as_current_span("hello"):
         pass
 assert tracing.status().destinations[0].exported == 1
