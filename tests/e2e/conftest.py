@@ -1,0 +1,102 @@
+"""The servers of the end-to-end tests.
+
+A server that runs already is used instead of starting one, where a variable says where it is:
+
+    BENTOTRACE_TEST_JAEGER="HOST [NAME=PORT ...]"
+    BENTOTRACE_TEST_ZIPKIN="HOST [port=PORT]"
+
+Words are separated by spaces or commas. The names of Jaeger's ports, with their defaults:
+otlp_grpc (4317), otlp_http (4318), grpc (14250), thrift_http (14268), thrift_compact (6831, UDP),
+thrift_binary (6832, UDP), zipkin (9411), query (16686).
+
+Otherwise ``servers/install`` provides the program. Where that lacks a tool the tests are skipped,
+or fail with ``CI=true`` in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import attrs
+import pytest
+
+from .backends import Jaeger, Zipkin, parse_location
+from .processes import ServerUnavailableError, installed, running_jaeger, running_zipkin
+
+T = TypeVar("T", Jaeger, Zipkin)
+
+
+@pytest.fixture(scope="session")
+def jaeger(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Jaeger]:
+    """Give a real Jaeger v2."""
+    named = _named("BENTOTRACE_TEST_JAEGER", Jaeger)
+    if named is not None:
+        yield named
+        return
+    with _started(request, "jaeger", tmp_path_factory, running_jaeger) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def zipkin(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Zipkin]:
+    """Give a real Zipkin."""
+    named = _named("BENTOTRACE_TEST_ZIPKIN", Zipkin)
+    if named is not None:
+        yield named
+        return
+    with _started(request, "zipkin", tmp_path_factory, running_zipkin) as server:
+        yield server
+
+
+def _named(variable: str, kind: type[T]) -> T | None:
+    location = os.environ.get(variable, "").strip()
+    if not location:
+        return None
+    ports = [field.name for field in attrs.fields(kind) if field.name != "host"]
+    try:
+        host, given = parse_location(location, ports)
+    except ValueError as error:
+        raise pytest.UsageError(f"{variable}: {error}") from error
+    return kind(host, **given)
+
+
+@contextmanager
+def _started(
+    request: pytest.FixtureRequest,
+    server: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    run: Callable[[Path, Path], AbstractContextManager[T]],
+) -> Iterator[T]:
+    reason = ""
+    try:
+        program = installed(server, lambda text: _announce(request, text))
+        running = run(program, tmp_path_factory.mktemp(server))
+    except ServerUnavailableError as error:
+        reason = str(error)
+    if reason:
+        _give_up(reason)
+    with running as started:
+        yield started
+
+
+def _announce(request: pytest.FixtureRequest, text: str) -> None:
+    """Write a line to the terminal now, though output is being captured."""
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else nullcontext():
+        sys.stderr.write(f"\n{text}\n")
+        sys.stderr.flush()
+
+
+def _give_up(reason: str) -> NoReturn:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
