@@ -24,7 +24,9 @@ from __future__ import annotations
 from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
-from attrs import frozen
+from attrs import field, frozen
+
+from bentotrace.transport.outcome import without_credentials
 
 __all__ = ["Endpoint", "ResolvedEndpoint", "resolve_endpoint"]
 
@@ -43,7 +45,7 @@ class Endpoint:
             leaves it as it is, "base" always appends.
     """
 
-    text: str
+    text: str = field(repr=without_credentials)
     rule: Literal["option", "exact", "base"] = "option"
 
     @classmethod
@@ -57,7 +59,7 @@ class Endpoint:
         return cls(text, "base")
 
     def __str__(self) -> str:
-        return self.text
+        return without_credentials(self.text)
 
 
 @frozen
@@ -70,7 +72,7 @@ class ResolvedEndpoint:
         warnings: what is likely a mistake, with the fix.
     """
 
-    address: str
+    address: str = field(repr=without_credentials)
     tls: bool
     warnings: tuple[str, ...] = ()
 
