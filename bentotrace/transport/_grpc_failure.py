@@ -95,7 +95,7 @@ def _diagnose(
         diagnosis = _diagnose_connecting(details, target, secure)
         if diagnosis is not None:
             return diagnosis
-    if code == "DEADLINE_EXCEEDED" and details.startswith("Deadline Exceeded"):
+    if code == "DEADLINE_EXCEEDED" and "deadline exceeded" in details.lower():
         return FailureKind.TIMEOUT, f"no answer within the {timeout:.3g} s timeout", True
     if code == "UNIMPLEMENTED" or "http2 header with status: 404" in details:
         reason = f"{service} is not served at {target} ({told})"

@@ -99,13 +99,13 @@ def send_with_retries(
             return outcome(last, last.reason, None)
         if closed.is_set():
             return outcome(last, _joined("closed", last.reason), FailureKind.CLOSED)
-        if last.kind is FailureKind.TIMEOUT and not deadline.remaining():
-            return outcome(last, _joined(last.reason, before), last.kind)
         if not last.retryable:
             return outcome(last, last.reason, last.kind)
         # Zero seconds is no direction: a receiver that says so would be asked without a pause.
         wait = last.delay or backoff.wait_after(attempts)
         if wait >= deadline.remaining():
+            if last.kind is FailureKind.TIMEOUT:
+                return outcome(last, _joined(last.reason, before), last.kind)
             why = (
                 f"asked to wait {last.delay:.3g} s, past the {timeout:.3g} s timeout"
                 if last.delay

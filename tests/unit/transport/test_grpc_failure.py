@@ -1,0 +1,175 @@
+"""The wordings of gRPC's core that were seen, from its releases 1.63 and 1.85."""
+
+from __future__ import annotations
+
+import pytest
+
+from bentotrace.transport._grpc_failure import Failure, attempt_from_failure
+from bentotrace.transport.outcome import FailureKind
+from bentotrace.transport.retry import Attempt
+
+FAILED = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:4317: "
+
+
+def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
+    return attempt_from_failure(
+        Failure(code, details), target="host:4317", service="a.B", secure=secure, timeout=2
+    )
+
+
+@pytest.mark.parametrize(
+    ("details", "kind", "retryable", "said"),
+    [
+        (
+            FAILED + "Failed to connect to remote host: Connection refused",
+            FailureKind.REFUSED,
+            True,
+            "connection refused: nothing listens on host:4317",
+        ),
+        (
+            FAILED + "Failed to connect to remote host: No route to host",
+            FailureKind.UNREACHABLE,
+            True,
+            "cannot reach host:4317: Failed to connect to remote host: No route to host",
+        ),
+        (
+            "DNS resolution failed for host:4317: C-ares status is not ARES_SUCCESS",
+            FailureKind.NAME_RESOLUTION,
+            True,
+            "cannot resolve the host name host: DNS resolution failed for host:4317",
+        ),
+        (
+            "errors resolving host:4317: [field:hostname lookup error:address lookup failed]",
+            FailureKind.NAME_RESOLUTION,
+            True,
+            "cannot resolve the host name host: errors resolving",
+        ),
+        (
+            FAILED + "Ssl handshake failed: SSL_ERROR_SSL: error:1000007d:SSL routines:"
+            "OPENSSL_internal:CERTIFICATE_VERIFY_FAILED",
+            FailureKind.TLS,
+            False,
+            "the server's certificate is not trusted; name its authority's file (Ssl handshake",
+        ),
+        (
+            FAILED + "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:100000f7:"
+            "SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER: Invalid certificate verification",
+            FailureKind.TLS,
+            False,
+            "the server at host:4317 does not speak TLS; a plaintext connection may be meant",
+        ),
+        (
+            FAILED + "Custom verification check failed with error: UNAUTHENTICATED: "
+            "Hostname Verification Check failed.",
+            FailureKind.TLS,
+            False,
+            "the server's certificate is not for the host of host:4317",
+        ),
+        (
+            FAILED + "Peer name host is not in peer certificate",
+            FailureKind.TLS,
+            False,
+            "the server's certificate is not for the host of host:4317",
+        ),
+        (
+            FAILED + "Failed to create security handshaker.",
+            FailureKind.TLS,
+            False,
+            "TLS failed: gRPC cannot use the certificates it was given",
+        ),
+        (
+            FAILED + "Ssl handshake failed: TSI_PROTOCOL_FAILURE",
+            FailureKind.TLS,
+            True,
+            "TLS failed: Ssl handshake failed",
+        ),
+        (
+            FAILED + "Trying to connect an http1.x server",
+            FailureKind.PROTOCOL,
+            False,
+            "the server at host:4317 does not speak gRPC; it may be an HTTP port",
+        ),
+        (
+            FAILED + "Failed parsing HTTP/2 (Expected SETTINGS frame as the first frame)",
+            FailureKind.PROTOCOL,
+            False,
+            "the server at host:4317 does not speak gRPC; it may be an HTTP port",
+        ),
+        (
+            FAILED + "Socket closed",
+            FailureKind.DISCONNECTED,
+            True,
+            "the server at host:4317 closed the connection before it was used (Socket closed)",
+        ),
+        (
+            "Socket closed",
+            FailureKind.DISCONNECTED,
+            True,
+            "the connection to host:4317 broke off (Socket closed)",
+        ),
+        (
+            "upstream connect error: Connection refused",
+            FailureKind.STATUS,
+            True,
+            "UNAVAILABLE: upstream connect error: Connection refused",
+        ),
+    ],
+)
+def test_unavailable_is_taken_apart(
+    details: str, kind: FailureKind, retryable: bool, said: str
+) -> None:
+    attempt = diagnose("UNAVAILABLE", details)
+    assert attempt.kind is kind
+    assert attempt.retryable is retryable
+    assert attempt.reason.startswith(said)
+    assert attempt.status == "UNAVAILABLE"
+
+
+def test_a_connection_that_ends_early_gets_a_hint() -> None:
+    assert "expect TLS" in diagnose("UNAVAILABLE", FAILED + "Socket closed").reason
+    secure = diagnose("UNAVAILABLE", FAILED + "Socket closed", secure=True)
+    assert "ask for a client certificate" in secure.reason
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "kind", "retryable"),
+    [
+        ("CANCELLED", "", FailureKind.STATUS, True),
+        ("ABORTED", "try again", FailureKind.STATUS, True),
+        ("OUT_OF_RANGE", "", FailureKind.STATUS, True),
+        ("UNAVAILABLE", "draining", FailureKind.STATUS, True),
+        ("DATA_LOSS", "", FailureKind.STATUS, True),
+        ("DEADLINE_EXCEEDED", "behind the server", FailureKind.STATUS, True),
+        ("DEADLINE_EXCEEDED", "Deadline Exceeded", FailureKind.TIMEOUT, True),
+        ("INVALID_ARGUMENT", "bad", FailureKind.STATUS, False),
+        ("INTERNAL", "", FailureKind.STATUS, False),
+        ("UNKNOWN", "", FailureKind.STATUS, False),
+        ("RESOURCE_EXHAUSTED", "slow down", FailureKind.STATUS, False),
+        ("RESOURCE_EXHAUSTED", "message larger than max (5 vs. 4)", FailureKind.TOO_LARGE, False),
+        ("UNAUTHENTICATED", "", FailureKind.UNAUTHORIZED, False),
+        ("PERMISSION_DENIED", "", FailureKind.UNAUTHORIZED, False),
+        ("UNIMPLEMENTED", "Method not found!", FailureKind.NOT_SERVED, False),
+        ("UNKNOWN", "Received http2 header with status: 404", FailureKind.NOT_SERVED, False),
+        ("UNKNOWN", "Received http2 header with status: 500", FailureKind.PROTOCOL, False),
+        ("UNAVAILABLE", "Received http2 header with status: 503", FailureKind.PROTOCOL, True),
+    ],
+)
+def test_every_code_has_its_meaning(
+    code: str, details: str, kind: FailureKind, retryable: bool
+) -> None:
+    attempt = diagnose(code, details)
+    assert (attempt.ok, attempt.kind, attempt.retryable) == (False, kind, retryable)
+    assert attempt.reason
+
+
+def test_an_unimplemented_method_names_the_service() -> None:
+    reason = diagnose("UNIMPLEMENTED", "unknown service a.B").reason
+    assert reason == "a.B is not served at host:4317 (UNIMPLEMENTED: unknown service a.B)"
+
+
+def test_a_broken_trailer_is_no_delay() -> None:
+    failure = Failure(
+        "RESOURCE_EXHAUSTED", "slow", [("x", "y"), ("grpc-status-details-bin", b"\x1a\xff")]
+    )
+    attempt = attempt_from_failure(failure, target="h:1", service="a.B", secure=False, timeout=2)
+    assert (attempt.retryable, attempt.delay) == (False, None)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import bentotrace.transport
+
+HEAVY = {"urllib3", "ssl", "grpc", "requests", "http.client", "google.protobuf"}
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys; print(*sys.modules)"
+    return set(
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=20
+        ).stdout.split()
+    )
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    assert not HEAVY & modules_after("import bentotrace.transport")
+
+
+def test_making_an_http_transport_imports_nothing_heavy() -> None:
+    loaded = modules_after(
+        "from bentotrace.transport.http import HTTPTransport\n"
+        "HTTPTransport('http://localhost', timeout=1, content_type='a/b', user_agent='x').close()"
+    )
+    assert not HEAVY & loaded
+
+
+def test_the_http_transport_does_without_grpc(free_port: int) -> None:
+    loaded = modules_after(
+        "from bentotrace.transport.http import HTTPTransport\n"
+        f"t = HTTPTransport('http://127.0.0.1:{free_port}', timeout=0.1, content_type='a/b', "
+        "user_agent='x')\n"
+        "assert t.send(b'').kind.value == 'refused'"
+    )
+    assert "urllib3" in loaded
+    assert not {"grpc", "requests", "google.protobuf"} & loaded
+
+
+def test_without_grpcio_the_import_error_names_grpc() -> None:
+    code = (
+        "import sys; sys.modules['grpc'] = None\n"
+        "try: import bentotrace.transport.grpc\n"
+        "except ImportError as error: print(error.name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=20
+    )
+    assert done.stdout.strip() == "grpc"
+
+
+@pytest.mark.parametrize("name", bentotrace.transport.__all__)
+def test_every_public_name_exists_and_is_documented(name: str) -> None:
+    assert getattr(bentotrace.transport, name).__doc__

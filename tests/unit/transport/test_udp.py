@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from bentotrace.transport.outcome import FailureKind, Outcome
+from bentotrace.transport.udp import Packing, UDPTransport
+
+PACKING = Packing(overhead=8, assemble=lambda pieces: b"<head>" + b"".join(pieces))
+
+
+class Receiver:
+    """A UDP server with the system's default buffer, which takes its time."""
+
+    def __init__(self, family: socket.AddressFamily = socket.AF_INET, work: float = 0.0) -> None:
+        self.socket = socket.socket(family, socket.SOCK_DGRAM)
+        self.socket.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+        self.socket.settimeout(0.05)
+        self.port = self.socket.getsockname()[1]
+        self.datagrams: list[bytes] = []
+        self._work = work
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while not self._closed.is_set():
+            try:
+                datagram = self.socket.recv(70_000)
+            except TimeoutError:
+                continue
+            self.datagrams.append(datagram)
+            time.sleep(self._work)
+
+    def wait(self, count: int, timeout: float = 5.0) -> list[bytes]:
+        deadline = time.monotonic() + timeout
+        while len(self.datagrams) < count and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return list(self.datagrams)
+
+    def close(self) -> None:
+        self._closed.set()
+        self._thread.join()
+        self.socket.close()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    made = Receiver()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+Make = Callable[..., UDPTransport]
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    made: list[UDPTransport] = []
+
+    def make(
+        port: int,
+        host: str = "127.0.0.1",
+        kind: type[UDPTransport] = UDPTransport,
+        **options: Any,
+    ) -> UDPTransport:
+        made.append(kind(host, port, timeout=5.0, **options))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        transport.close()
+
+
+def send(transport: UDPTransport, pieces: Sequence[bytes]) -> list[tuple[Outcome, list[int]]]:
+    return [(outcome, list(indexes)) for outcome, indexes in transport.send(pieces, PACKING)]
+
+
+def test_pieces_that_fit_go_in_one_datagram(make: Make, receiver: Receiver) -> None:
+    ((outcome, indexes),) = send(make(receiver.port), [b"a", b"bb", b"ccc"])
+
+    assert outcome.ok
+    assert indexes == [0, 1, 2]
+    assert receiver.wait(1) == [b"<head>abbccc"]
+
+
+def test_no_datagram_is_larger_than_the_limit(make: Make, receiver: Receiver) -> None:
+    pieces = [bytes((65 + index,)) * 300 for index in range(10)]
+
+    results = send(make(receiver.port, max_packet_size=1000), pieces)
+
+    assert [indexes for _, indexes in results] == [[0, 1, 2], [3, 4, 5], [6, 7, 8], [9]]
+    datagrams = receiver.wait(4)
+    assert max(map(len, datagrams)) <= 1000
+    assert b"".join(datagram[6:] for datagram in datagrams) == b"".join(pieces)
+
+
+def test_a_piece_that_is_too_large_alone_fails_alone(make: Make, receiver: Receiver) -> None:
+    results = send(make(receiver.port, max_packet_size=1000), [b"a", b"b" * 2000, b"c"])
+
+    assert [(outcome.ok, indexes) for outcome, indexes in results] == [
+        (True, [0]),
+        (False, [1]),
+        (True, [2]),
+    ]
+    assert results[1][0].kind is FailureKind.TOO_LARGE
+    assert results[1][0].reason == "2008 bytes do not fit in a datagram of 1000"
+    assert receiver.wait(2) == [b"<head>a", b"<head>c"]
+
+
+def test_without_splitting_an_oversized_batch_fails_whole(make: Make, receiver: Receiver) -> None:
+    transport = make(receiver.port, max_packet_size=1000, split=False)
+
+    ((outcome, indexes),) = send(transport, [b"a" * 600, b"b" * 600])
+
+    assert not outcome.ok
+    assert outcome.kind is FailureKind.TOO_LARGE
+    assert "splitting is turned off" in outcome.reason
+    assert indexes == [0, 1]
+    assert send(transport, [b"c"])[0][0].ok
+    assert receiver.wait(1) == [b"<head>c"]
+
+
+def test_a_burst_reaches_a_slow_receiver_with_the_default_buffer_whole(make: Make) -> None:
+    receiver = Receiver(work=0.001)
+    try:
+        pieces = [os.urandom(2000) for _ in range(2000)]
+
+        results = send(make(receiver.port), pieces)
+
+        assert all(outcome.ok for outcome, _ in results)
+        assert b"".join(item[6:] for item in receiver.wait(len(results))) == b"".join(pieces)
+    finally:
+        receiver.close()
+
+
+def test_nobody_listening_is_a_failure(make: Make, closed_port: int) -> None:
+    ((outcome, _),) = send(make(closed_port), [b"a"])
+
+    assert not outcome.ok
+    assert outcome.kind is FailureKind.REFUSED
+    assert outcome.reason == f"nobody listens on 127.0.0.1:{closed_port}/udp"
+
+
+def test_a_receiver_that_starts_later_gets_what_is_sent_then(make: Make, closed_port: int) -> None:
+    transport = make(closed_port)
+    assert not send(transport, [b"early"])[0][0].ok
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", closed_port))
+        listener.settimeout(5)
+
+        assert send(transport, [b"late"])[0][0].ok
+        assert listener.recv(100) == b"<head>late"
+
+
+def test_a_name_with_several_addresses_is_tried_until_one_listens(
+    make: Make, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not every machine has both in its hosts file; nothing listens on the first.
+    addresses = [
+        (socket.AF_INET6, socket.SOCK_DGRAM, 17, "", ("::1", receiver.port, 0, 0)),
+        (socket.AF_INET, socket.SOCK_DGRAM, 17, "", ("127.0.0.1", receiver.port)),
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    transport = make(receiver.port, host="localhost")
+
+    assert send(transport, [b"a"])[0][0].ok
+    assert send(transport, [b"b"])[0][0].attempts == 1
+    assert receiver.wait(2) == [b"<head>a", b"<head>b"]
+
+
+def test_ipv6_works(make: Make) -> None:
+    receiver = Receiver(socket.AF_INET6)
+    try:
+        transport = make(receiver.port, host="::1")
+
+        assert send(transport, [b"a"])[0][0].ok
+        assert transport.endpoint == f"[::1]:{receiver.port}/udp"
+        assert receiver.wait(1) == [b"<head>a"]
+    finally:
+        receiver.close()
+
+
+def test_a_name_without_an_address_is_a_failure(make: Make) -> None:
+    ((outcome, _),) = send(make(6831, host="no-such-host.invalid"), [b"a"])
+
+    assert outcome.kind is FailureKind.NAME_RESOLUTION
+    assert "no-such-host.invalid:6831/udp has no address" in outcome.reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="makes the system refuse as only Linux can")
+def test_a_datagram_that_the_system_refuses_is_split_further(
+    make: Make,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Narrow(UDPTransport):
+        """Sends on a socket that may not fragment and has a small path MTU."""
+
+        def _connected(self, here: object) -> socket.socket:
+            made = super()._connected(here)  # type: ignore[arg-type]
+            ipv6_mtu, ipv6_dontfrag = 24, 62
+            made.setsockopt(socket.IPPROTO_IPV6, ipv6_mtu, 10_000)
+            made.setsockopt(socket.IPPROTO_IPV6, ipv6_dontfrag, 1)
+            return made
+
+    receiver = Receiver(socket.AF_INET6)
+    try:
+        transport = make(receiver.port, host="::1", kind=Narrow)
+        pieces = [os.urandom(1000) for _ in range(30)]
+
+        results = send(transport, pieces)
+        again = send(transport, pieces)
+
+        assert transport.limit == 9216
+        assert all(outcome.ok for outcome, _ in (*results, *again))
+        datagrams = receiver.wait(len(results) + len(again))
+        assert b"".join(item[6:] for item in datagrams) == b"".join(pieces) * 2
+        (record,) = caplog.records
+        assert "sysctl -w net.inet.udp.maxdgram=65536" in record.getMessage()
+    finally:
+        receiver.close()
+
+
+def test_a_forked_child_has_a_socket_of_its_own(make: Make, receiver: Receiver) -> None:
+    transport = make(receiver.port)
+    assert send(transport, [b"parent"])[0][0].ok
+    child = os.fork()
+    if child == 0:
+        ok = send(transport, [b"child"])[0][0].ok
+        transport.close()
+        os._exit(0 if ok else 1)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert send(transport, [b"parent again"])[0][0].ok
+    assert receiver.wait(3) == [b"<head>parent", b"<head>child", b"<head>parent again"]
+
+
+def test_after_close_nothing_is_sent(make: Make, receiver: Receiver) -> None:
+    transport = make(receiver.port)
+    transport.close()
+    transport.close()
+
+    ((outcome, _),) = send(transport, [b"a"])
+
+    assert outcome.kind is FailureKind.CLOSED
+    assert receiver.datagrams == []
+
+
+@pytest.mark.parametrize("port", [0, 65_536])
+def test_a_port_out_of_range_is_an_error(make: Make, port: int) -> None:
+    with pytest.raises(ValueError, match="between 1 and 65535"):
+        make(port)
+
+
+@pytest.mark.parametrize("size", [100, 65_508])
+def test_a_packet_size_out_of_range_is_an_error(make: Make, size: int) -> None:
+    with pytest.raises(ValueError, match="between 512 and 65507"):
+        make(6831, max_packet_size=size)
