@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal, get_args
 
+from attrs import evolve
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace import registry
 from bentotrace.config.load import Config, ExporterConfig
 from bentotrace.config.options import TracingOptions
 from bentotrace.exceptions import PluginError, ProviderExistsError
+from bentotrace.pipeline.announce import announce, announce_attached, announce_kept
 from bentotrace.pipeline.guard import Guard, Reports
+from bentotrace.pipeline.limits import make_limits, quiet_cuts
 from bentotrace.pipeline.processor import BatchProcessor
 from bentotrace.pipeline.resource import make_resource
 from bentotrace.pipeline.sampler import make_sampler
 from bentotrace.pipeline.tracing import Tracing
 from bentotrace.plugin import BuildContext
+from bentotrace.transport.outcome import without_credentials
 
 __all__ = ["IfExists", "build_tracing", "install"]
 
@@ -36,50 +40,82 @@ def build_tracing(config: Config) -> Tracing:
     Raises:
         PluginError: an exporter cannot be made.
     """
-    resource = make_resource(config)
-    processors = _processors(config, resource)
-    provider = TracerProvider(
-        sampler=make_sampler(config.options),
-        resource=resource,
-        # Tracing shuts the provider down at exit, within its own bound.
-        shutdown_on_exit=False,
-        span_limits=_limits(config.options),
-    )
-    for processor in processors:
-        provider.add_span_processor(processor)
-    _announce(config, resource)
-    return Tracing(provider, processors, config)
+    tracing, resource = _build(config)
+    announce(config, resource)
+    return tracing
 
 
 def install(config: Config, if_exists: IfExists) -> Tracing:
     """Build the pipeline and make it the process's global.
 
     Raises:
-        ProviderExistsError: there is a global provider, and ``if_exists`` is "error".
+        ProviderExistsError: there is a global provider, and ``if_exists`` is "error", or it takes
+            no span processors.
         PluginError: an exporter cannot be made.
+        ValueError: there is no such ``if_exists``.
     """
+    if if_exists not in get_args(IfExists):
+        raise ValueError(f'if_exists is "error", "attach" or "keep", not {if_exists!r}')
     existing = trace_api.get_tracer_provider()
-    if isinstance(existing, trace_api.ProxyTracerProvider):
-        tracing = build_tracing(config)
-        trace_api.set_tracer_provider(tracing.provider)
-        return tracing
-    if if_exists == "error":
-        raise ProviderExistsError(existing)
-    if if_exists == "keep":
-        _logger.warning(
-            "a global tracer provider is installed already and kept; "
-            "the configuration from %s is not used",
-            config.source,
-        )
-        return Tracing(existing, (), config)
-    if not isinstance(existing, TracerProvider):
-        # Only the SDK's providers take span processors.
-        raise ProviderExistsError(existing)
-    processors = _processors(config, existing.resource)
+    if not isinstance(existing, trace_api.ProxyTracerProvider):
+        return _join(config, existing, if_exists)
+    tracing, resource = _build(config)
+    trace_api.set_tracer_provider(tracing.provider)
+    existing = trace_api.get_tracer_provider()
+    if existing is not tracing.provider:
+        # Another thread was faster; OpenTelemetry only logs it.
+        tracing.shutdown()
+        return _join(config, existing, if_exists)
+    announce(config, resource)
+    return tracing
+
+
+def _build(config: Config) -> tuple[Tracing, Resource]:
+    options = config.options
+    resource = make_resource(config)
+    limits = make_limits(options)
+    make_provider = _DisabledProvider if options.disabled else TracerProvider
+    provider = make_provider(
+        sampler=make_sampler(options),
+        resource=resource,
+        # Tracing does that, within its bound; but without processors nothing keeps it alive.
+        shutdown_on_exit=not config.exporters,
+        span_limits=limits,
+    )
+    processors = _processors(config, resource)
     for processor in processors:
-        existing.add_span_processor(processor)
-    _announce(config, existing.resource)
+        provider.add_span_processor(processor)
+    tracing = Tracing(provider, processors, config, owned=provider, release=quiet_cuts(limits))
+    return tracing, resource
+
+
+def _join(config: Config, existing: trace_api.TracerProvider, if_exists: IfExists) -> Tracing:
+    """Do with a provider that was there before what ``if_exists`` says."""
+    if if_exists == "keep":
+        announce_kept(config)
+        return Tracing(existing, (), config)
+    # The SDK's provider takes processors, and so do those that wrap one.
+    add = getattr(existing, "add_span_processor", None)
+    if if_exists == "error" or add is None:
+        raise ProviderExistsError(existing)
+    resource = getattr(existing, "resource", None) or Resource.get_empty()
+    # The limits of the spans are the provider's.
+    uncut = evolve(config, options=evolve(config.options, max_tag_value_length=None))
+    processors = _processors(uncut, resource)
+    for processor in processors:
+        add(processor)
+    announce_attached(config, getattr(existing, "sampler", None), resource)
     return Tracing(existing, processors, config)
+
+
+class _DisabledProvider(TracerProvider):
+    """Makes spans that cost nothing and pass on the context of their parent.
+
+    The SDK's own does that for ``OTEL_SDK_DISABLED``, and for that only.
+    """
+
+    def get_tracer(self, *_args: Any, **_kwargs: Any) -> trace_api.Tracer:
+        return trace_api.NoOpTracer()
 
 
 def _processors(config: Config, resource: Resource) -> list[BatchProcessor]:
@@ -89,7 +125,7 @@ def _processors(config: Config, resource: Resource) -> list[BatchProcessor]:
             made.append(_processor(exporter, config.options, resource))
     except BaseException:
         for processor in made:
-            processor.close(0)
+            processor.shutdown()
         raise
     return made
 
@@ -108,11 +144,12 @@ def _processor(
         user_agent=f"bentotrace/{version('bentotrace')}",
         report=reports.add,
     )
+    endpoint = exporter.target.endpoint if exporter.target is not None else ""
     guard = Guard(
         _create(exporter, context),
         reports,
         name=exporter.plugin.name,
-        endpoint=exporter.target.endpoint if exporter.target is not None else "",
+        endpoint=without_credentials(endpoint),
         logger=logger,
     )
     return BatchProcessor(guard, options.processor, logger)
@@ -121,50 +158,17 @@ def _processor(
 def _create(exporter: ExporterConfig, context: BuildContext) -> SpanExporter:
     plugin = exporter.plugin
     try:
-        return plugin.create(exporter.options, context)
-    except ImportError as error:
-        advice = registry.missing_dependency(error, plugin)
-        if advice is None:
-            raise
-        raise advice from error
-    except Exception as error:
-        raise PluginError(
+        made: object = plugin.create(exporter.options, context)
+    except (Exception, SystemExit) as error:
+        advice = None
+        if isinstance(error, ImportError):
+            advice = registry.missing_dependency(error, plugin)
+        raise advice or PluginError(
             f"exporter {plugin.name!r} cannot be made: {type(error).__name__}: {error}"
         ) from error
-
-
-def _limits(options: TracingOptions) -> SpanLimits:
-    length = options.max_tag_value_length
-    if length is None:
-        # The variables have been read; without this the SDK reads them again.
-        length = SpanLimits.UNSET
-    return SpanLimits(max_attribute_length=length, max_span_attribute_length=length)
-
-
-def _announce(config: Config, resource: Resource) -> None:
-    for note in config.notes:
-        _logger.log(logging.WARNING if note.warning else logging.INFO, "%s", note)
-    options = config.options
-    rate = options.effective_rate
-    for exporter in config.exporters:
-        target = exporter.target
-        _logger.info(
-            "tracing to %s%s; sampler %s, rate %g; service %s",
-            exporter.plugin.name,
-            f" ({target.protocol}) at {target.endpoint}" if target is not None else "",
-            options.sampler,
-            rate,
-            resource.attributes.get(SERVICE_NAME, ""),
+    if not isinstance(made, SpanExporter) and not callable(getattr(made, "export", None)):
+        raise PluginError(
+            f"exporter {plugin.name!r} cannot be made: its create() returned "
+            f"{type(made).__name__}, not a SpanExporter"
         )
-    if config.exporters and rate == 0:
-        _logger.warning(
-            "sample_rate is 0, so no trace is recorded; set sample_rate: 1.0 in %s, "
-            "or OTEL_TRACES_SAMPLER_ARG=1.0, to record all",
-            config.source,
-        )
-    elif not config.exporters and not options.disabled and not options.exporter_type:
-        _logger.warning(
-            "no exporter is selected, so spans go nowhere; set exporter_type in %s, "
-            "or OTEL_TRACES_EXPORTER (exporter_type: none says it is meant)",
-            config.source,
-        )
+    return made  # type: ignore[return-value]

@@ -8,20 +8,22 @@ minute while it lasts, one line when it is over.
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.pipeline.status import ErrorStatus
-from bentotrace.transport.outcome import Outcome
+from bentotrace.transport.outcome import Outcome, one_line
 from bentotrace.transport.suppression import suppress_instrumentation
 
-__all__ = ["Delivery", "Guard", "Reports"]
+__all__ = ["Delivery", "Guard", "Health", "Reports"]
 
 _SUMMARY_INTERVAL = 60.0
+_USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
 
 
 @frozen
@@ -32,6 +34,21 @@ class Delivery:
     failed: int
 
 
+@frozen
+class Health:
+    """How an exporter fares.
+
+    Attributes:
+        last_success: when it last delivered a whole batch, in seconds since the epoch.
+        last_error: the last failure.
+        consecutive_failures: exports that failed since the last that did not.
+    """
+
+    last_success: float | None = None
+    last_error: ErrorStatus | None = None
+    consecutive_failures: int = 0
+
+
 @define
 class Reports:
     """The outcomes that an exporter reports while it exports one batch."""
@@ -39,8 +56,16 @@ class Reports:
     _outcomes: list[tuple[Outcome, int]] = field(factory=list)
 
     def add(self, outcome: Outcome, spans: int) -> None:
-        """Take the outcome of one request that carried so many spans."""
-        self._outcomes.append((outcome, spans))
+        """Take the outcome of one request that carried so many spans.
+
+        Raises:
+            TypeError: it is no outcome; the mistake is the exporter's.
+        """
+        if not isinstance(outcome, Outcome) or not isinstance(spans, int):
+            raise TypeError(
+                f"report() takes an Outcome and a number of spans, not {outcome!r} and {spans!r}"
+            )
+        self._outcomes.append((outcome, max(spans, 0)))
 
     def take(self) -> list[tuple[Outcome, int]]:
         """Give all since the last call."""
@@ -49,7 +74,13 @@ class Reports:
 
 
 class Guard:
-    """Calls one exporter, from one thread at a time."""
+    """Calls one exporter, from one thread at a time.
+
+    Attributes:
+        name: the exporter type.
+        endpoint: where the spans go; "" when the exporter does not tell.
+        health: how it fares; replaced as a whole, so that another thread reads one moment.
+    """
 
     def __init__(
         self,
@@ -63,101 +94,137 @@ class Guard:
     ) -> None:
         self.name = name
         self.endpoint = endpoint
-        self.last_success: float | None = None
-        self.last_error: ErrorStatus | None = None
-        self.consecutive_failures = 0
+        self.health = Health()
         self._exporter = exporter
         self._reports = reports
         self._logger = logger
         self._clock = clock
-        self._lost = 0
-        self._next_summary = 0.0
+        self._quiet_until = 0.0
+        self._forget_losses()
 
     def export(self, batch: Sequence[ReadableSpan]) -> Delivery:
         """Export a batch; never raises."""
         self._reports.take()
         result: object = None
-        reason = ""
+        raised = ""
         try:
             with suppress_instrumentation():
                 result = self._exporter.export(batch)
-        except Exception as error:
-            reason = f"the exporter raised {type(error).__name__}: {error}"
-            self._logger.debug("exporter %s raised", self.name, exc_info=True)
-        return self._judge(len(batch), result, reason)
+        # In a thread that is not its own, an exporter's SystemExit would end the exporting.
+        except BaseException as error:
+            raised = self._explain(error)
+        return self._judge(len(batch), result, raised)
 
     def shutdown(self) -> None:
-        """Shut the exporter down; never raises."""
+        """Shut the exporter down, and say what was lost and not said yet; never raises."""
         try:
             with suppress_instrumentation():
                 self._exporter.shutdown()
-        except Exception as error:
-            self._logger.warning(
-                "%s raised %s while it was shut down: %s", self, type(error).__name__, error
+        except BaseException as error:
+            self._warn("%s was shut down, but %s", self, self._explain(error))
+        if self._failures and not self._told:
+            self._warn(
+                "%s: %d spans were lost in %d exports that failed", self, self._lost, self._failures
             )
-            self._logger.debug("exporter %s raised", self.name, exc_info=True)
+
+    def restart(self) -> None:
+        """Begin anew in a forked child, which has neither succeeded nor failed yet."""
+        self.health = Health()
+        self._quiet_until = 0.0
+        self._forget_losses()
 
     def __str__(self) -> str:
-        return f"exporter {self.name} to {self.endpoint}" if self.endpoint else self.name
+        return f"exporter {self.name}" + (f" to {self.endpoint}" if self.endpoint else "")
 
-    def _judge(self, total: int, result: object, reason: str) -> Delivery:
-        exported = failed = 0
-        kind, endpoint = "exporter", self.endpoint
-        for outcome, spans in self._reports.take():
-            rejected = min(outcome.rejected, spans) if outcome.ok or outcome.rejected else spans
-            exported += spans - rejected
-            failed += rejected
-            if rejected or not outcome.ok:
-                reason, endpoint = outcome.reason, outcome.endpoint
-                kind = outcome.kind.value if outcome.kind is not None else kind
+    def _judge(self, total: int, result: object, raised: str) -> Delivery:
+        reported, rejected, error = self._reported()
         # What it did not report counts by its result.
-        rest = total - exported - failed
-        if result is SpanExportResult.SUCCESS and not reason:
-            exported += max(rest, 0)
-        else:
-            failed += max(rest, 0)
-        exported = min(exported, total)
-        failed = total - exported
+        rest = max(total - reported, 0)
+        failed = rejected if result is SpanExportResult.SUCCESS else rejected + rest
+        failed = min(failed, total)
         if failed == 0:
-            self._succeeded()
+            self._succeed()
         else:
-            reason = reason or _unexplained(result)
-            self.last_error = ErrorStatus(kind, reason, endpoint, time.time())
-            self._failed(failed, reason)
-        return Delivery(exported, failed)
+            if error is None:
+                reason = raised or _unexplained(result, self._logger.name)
+                error = ErrorStatus("exporter", reason, self.endpoint, time.time())
+            self._fail(failed, error)
+        return Delivery(total - failed, failed)
 
-    def _succeeded(self) -> None:
-        self.last_success = time.time()
-        if self.consecutive_failures:
-            self._logger.warning(
+    def _reported(self) -> tuple[int, int, ErrorStatus | None]:
+        """Add up the reports: spans they speak of, spans that were not taken, and the last why."""
+        reported = rejected = 0
+        error = None
+        for outcome, spans in self._reports.take():
+            whole = not outcome.ok and outcome.rejected <= 0
+            lost = spans if whole else min(max(outcome.rejected, 0), spans)
+            reported += spans
+            rejected += lost
+            if lost:
+                kind = outcome.kind.value if outcome.kind is not None else "exporter"
+                reason = outcome.reason or "the receiver gave no reason"
+                error = ErrorStatus(kind, reason, outcome.endpoint, time.time())
+        return reported, rejected, error
+
+    def _succeed(self) -> None:
+        self.health = evolve(self.health, last_success=time.time(), consecutive_failures=0)
+        # What happens within a quiet minute is summed up after it.
+        if self._failures and (self._told or self._clock() >= self._quiet_until):
+            self._warn(
                 "%s works again; %d spans were lost in %d exports that failed",
                 self,
                 self._lost,
-                self.consecutive_failures,
+                self._failures,
             )
-        self.consecutive_failures = 0
-        self._lost = 0
+            self._forget_losses()
 
-    def _failed(self, spans: int, reason: str) -> None:
-        self.consecutive_failures += 1
+    def _fail(self, spans: int, error: ErrorStatus) -> None:
+        count = self.health.consecutive_failures + 1
+        self.health = evolve(self.health, last_error=error, consecutive_failures=count)
+        self._failures += 1
         self._lost += spans
         now = self._clock()
-        if self.consecutive_failures == 1:
-            self._logger.warning("%s failed, %d spans are lost: %s", self, spans, reason)
-        elif now >= self._next_summary:
-            self._logger.warning(
-                "%s has failed %d times in a row, %d spans are lost so far: %s",
-                self,
-                self.consecutive_failures,
-                self._lost,
-                reason,
-            )
-        else:
+        if now < self._quiet_until:
             return
-        self._next_summary = now + _SUMMARY_INTERVAL
+        self._quiet_until = now + _SUMMARY_INTERVAL
+        self._told = True
+        if self._failures == 1:
+            self._warn("%s failed, %d spans are lost: %s", self, spans, error.reason)
+        else:
+            self._warn(
+                "%s has failed %d times, %d spans are lost so far; the last time: %s",
+                self,
+                self._failures,
+                self._lost,
+                error.reason,
+            )
+
+    def _forget_losses(self) -> None:
+        """Begin to count for the next line about losses."""
+        self._failures = 0
+        self._lost = 0
+        self._told = False
+
+    def _explain(self, error: BaseException) -> str:
+        try:
+            self._logger.debug("exporter %s raised", self.name, exc_info=error)
+            text = _USERINFO.sub("", str(error))
+        except Exception:
+            text = ""
+        return (
+            one_line(f"it raised {type(error).__name__}" + (f": {text}" if text else ""))
+            + f" (traceback: logger {self._logger.name} at level DEBUG)"
+        )
+
+    def _warn(self, message: str, *arguments: object) -> None:
+        """Log; a handler that raises must not stop the exporting."""
+        try:
+            self._logger.warning(message, *arguments)
+        except Exception:
+            return
 
 
-def _unexplained(result: object) -> str:
+def _unexplained(result: object, logger: str) -> str:
     if result is SpanExportResult.FAILURE:
-        return "the exporter reported a failure without a reason"
-    return f"the exporter returned {result!r}, not a SpanExportResult"
+        return f"it reported a failure without a reason (more may be in its own log, or {logger}'s)"
+    return f"it returned {one_line(repr(result))}, where a SpanExportResult belongs"

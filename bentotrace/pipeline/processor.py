@@ -9,59 +9,59 @@ leaves the parent's spans to the parent.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
-import weakref
-from collections import Counter, deque
 from collections.abc import Callable
+from os import getpid
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
+from opentelemetry.trace import TraceFlags
 
 from bentotrace.config.options import ProcessorOptions
 from bentotrace.pipeline.guard import Guard
+from bentotrace.pipeline.lifetime import close_at_end_of_child
+from bentotrace.pipeline.queue import NOTICE_INTERVAL, Flush, SpanQueue
 from bentotrace.pipeline.status import DestinationStatus, DropReason
+from bentotrace.transport.deadline import Deadline
 
 __all__ = ["BatchProcessor"]
+
+_START_INTERVAL = 1.0
+_SAMPLED = int(TraceFlags.SAMPLED)
 
 
 class BatchProcessor(SpanProcessor):
     """Queues ended spans and exports them in batches from one daemon thread.
 
     The thread is started by the first span that ends, in the process in which it ends.
+
+    Attributes:
+        owner: whatever must live as long as spans can arrive here.
     """
 
-    def __init__(self, guard: Guard, options: ProcessorOptions, logger: logging.Logger) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        options: ProcessorOptions,
+        logger: logging.Logger,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.owner: object = None
         self._guard = guard
-        self._max_queue = options.max_queue_size
-        self._max_batch = min(options.max_export_batch_size, options.max_queue_size)
+        self._capacity = options.max_queue_size
+        self._batch = min(options.max_export_batch_size, options.max_queue_size)
         self._delay = options.schedule_delay
         self._shutdown_timeout = options.shutdown_timeout
         self._logger = logger
-        self._closed = False
-        self._reset()
-        if hasattr(os, "register_at_fork"):
-            in_child = weakref.WeakMethod(self._after_fork)
-            os.register_at_fork(after_in_child=lambda: _call(in_child))
-
-    def _reset(self) -> None:
-        self._pid = os.getpid()
-        # Reentrant: a signal handler or a finalizer that ends a span may interrupt the holder.
-        self._changed = threading.Condition(threading.RLock())
-        self._queue: deque[ReadableSpan] = deque()
-        self._thread: threading.Thread | None = None
-        self._exporting = 0
-        self._ended = 0
-        self._exported = 0
-        self._failed = 0
-        self._dropped: Counter[str] = Counter()
-        self._flush_until = 0
-        self._abandoned = False
-
-    def _after_fork(self) -> None:
-        if self._pid != os.getpid():
-            self._reset()
+        self._clock = clock
+        self._queue = SpanQueue(self._capacity, self._batch, clock=clock)
+        self._queues = {self._queue.pid: self._queue}
+        self._builder = self._queue.pid
+        self._start_again_at = 0.0
+        self._told_late = False
+        self._told_threadless = False
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Do nothing; a span is of interest once it has ended."""
@@ -69,50 +69,43 @@ class BatchProcessor(SpanProcessor):
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a sampled span; never blocks on the exporter and never raises."""
         context = span.context
-        if context is None or not context.trace_flags.sampled:
+        if context is None or not context.trace_flags & _SAMPLED:
             return
+        queue = self._queue
         # Servers that fork without Python's hooks are noticed here.
-        if self._pid != os.getpid():
-            self._after_fork()
-        with self._changed:
-            self._ended += 1
-            if self._closed:
-                self._dropped[DropReason.SHUTDOWN] += 1
-                return
-            waiting = len(self._queue)
-            if waiting >= self._max_queue:
-                self._dropped[DropReason.QUEUE_FULL] += 1
-                if self._dropped[DropReason.QUEUE_FULL] == 1:
-                    self._logger.warning(
-                        "the queue of %s is full (%d spans); spans are dropped and counted",
-                        self._guard,
-                        self._max_queue,
-                    )
-                return
-            self._queue.append(span)
-            if self._thread is None:
-                self._start()
-            elif waiting + 1 == self._max_batch:
-                self._changed.notify_all()
+        if queue.pid != getpid():
+            queue = self._own_queue()
+        if not queue.put(span):
+            self._tell_drop(queue)
+        elif queue.thread is None:
+            self._start(queue)
 
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Wait until what has ended so far is exported.
+    def force_flush(self, timeout_millis: int | None = 30000) -> bool:
+        """Wait until what is queued now is exported.
 
         Returns:
-            True when all of it was taken by the receiver; False when some of it failed, or was
-            still on its way when the timeout passed.
+            True when the receiver took all of it; False when some of it failed, or was still on
+            its way when the timeout passed.
         """
-        if self._pid != os.getpid():
-            self._after_fork()
-        with self._changed:
-            failed = self._failed
-            goal = self._finished() + len(self._queue) + self._exporting
-            self._flush_until = max(self._flush_until, goal)
-            self._changed.notify_all()
-            done = self._changed.wait_for(
-                lambda: self._finished() >= goal or self._abandoned, max(timeout_millis, 0) / 1000
-            )
-            return done and not self._abandoned and self._failed == failed
+        return self.flush(30.0 if timeout_millis is None else timeout_millis / 1000)
+
+    def flush(self, timeout: float) -> bool:
+        """Do what :meth:`force_flush` does, in seconds."""
+        return self.end_flush(self.begin_flush(), timeout)
+
+    def begin_flush(self) -> Flush:
+        """Begin to export what is queued now."""
+        queue = self._own_queue()
+        flush = queue.flush()
+        if flush.taken is None and not self._start(queue):
+            flush.taken = False
+        return flush
+
+    def end_flush(self, flush: Flush, timeout: float) -> bool:
+        """Wait for what was begun; True when the receiver took all of it."""
+        # The exporter's own thread would wait for itself.
+        itself = self._own_queue().thread is threading.current_thread()
+        return flush.wait(0 if itself else timeout)
 
     def shutdown(self) -> None:
         """Do what :meth:`close` does, within ``processor.shutdown_timeout``."""
@@ -121,105 +114,175 @@ class BatchProcessor(SpanProcessor):
     def close(self, timeout: float) -> bool:
         """Export what is queued, then shut the exporter down; ends within the timeout.
 
+        Where the interpreter starts no more threads and none is there yet (Python 3.12 and later,
+        when the first span ends while the process exits), the calling thread exports, and the time
+        is looked at between two batches only.
+
         Args:
             timeout: seconds.
 
         Returns:
-            True when nothing had to be abandoned.
+            True when nothing had to be abandoned, now or in an earlier call.
         """
-        if self._pid != os.getpid():
-            self._after_fork()
-        deadline = time.monotonic() + timeout
-        with self._changed:
-            if self._closed:
-                return not self._abandoned
-            self._closed = True
-            self._changed.notify_all()
-            thread = self._thread
-        if thread is None:
-            # No span ended, or it ended when the interpreter started no more threads.
-            self._run()
-        else:
-            thread.join(max(deadline - time.monotonic(), 0))
-            if thread.is_alive():
-                self._abandon(timeout)
-        return not self._abandoned
+        self.begin_close()
+        return self.end_close(Deadline.after(timeout))
+
+    def begin_close(self) -> None:
+        """Take no more spans and begin to export the rest."""
+        self._own_queue().close()
+
+    def end_close(self, deadline: Deadline) -> bool:
+        """Wait for what was begun, and abandon what is left at the deadline."""
+        queue = self._own_queue()
+        if queue.ended or queue.thread is threading.current_thread():
+            # The exporter itself may call, or a finalizer in its thread: it cannot wait for itself.
+            return not queue.abandoned
+        if queue.thread is None and not self._end_without_thread(queue) and queue.adopt():
+            self._run(queue, deadline)
+        if not queue.wait_ended(deadline.remaining()):
+            self._abandon(queue, deadline.timeout)
+        return not queue.abandoned
 
     def status(self) -> DestinationStatus:
         """Count, at one moment."""
-        with self._changed:
-            return DestinationStatus(
-                exporter=self._guard.name,
-                endpoint=self._guard.endpoint,
-                ended=self._ended,
-                exported=self._exported,
-                failed=self._failed,
-                dropped=sum(self._dropped.values()),
-                dropped_by_reason=dict(self._dropped),
-                pending=len(self._queue) + self._exporting,
-                last_success=self._guard.last_success,
-                last_error=self._guard.last_error,
-                consecutive_failures=self._guard.consecutive_failures,
-            )
-
-    def _finished(self) -> int:
-        return self._exported + self._failed
-
-    def _start(self) -> None:
-        self._thread = threading.Thread(
-            target=self._run, name=f"bentotrace-{self._guard.name}", daemon=True
+        counts = self._own_queue().counts()
+        health = self._guard.health
+        by_reason = {DropReason.QUEUE_FULL: counts.overflowed, DropReason.SHUTDOWN: counts.late}
+        return DestinationStatus(
+            exporter=self._guard.name,
+            endpoint=self._guard.endpoint,
+            ended=counts.ended,
+            exported=counts.exported,
+            failed=counts.failed,
+            dropped=counts.overflowed + counts.late,
+            dropped_by_reason={reason: count for reason, count in by_reason.items() if count},
+            pending=counts.pending,
+            last_success=health.last_success,
+            last_error=health.last_error,
+            consecutive_failures=health.consecutive_failures,
         )
-        try:
-            self._thread.start()
-        except RuntimeError:
-            # While the interpreter ends no thread starts any more; shutdown() exports the rest.
-            self._thread = None
 
-    def _run(self) -> None:
-        """Export until closed and empty, then shut the exporter down."""
-        while True:
-            with self._changed:
-                self._changed.wait_for(self._is_due, self._delay)
-                size = min(len(self._queue), self._max_batch)
-                batch = [self._queue.popleft() for _ in range(size)]
-                self._exporting = size
-                if not batch and self._closed:
-                    break
-            if not batch:
-                continue
-            delivery = self._guard.export(batch)
-            with self._changed:
-                if self._abandoned:
-                    break
-                self._exporting = 0
-                self._exported += delivery.exported
-                self._failed += delivery.failed
-                self._changed.notify_all()
+    def after_fork(self) -> None:
+        """Start afresh in a forked child; the parent's spans stay the parent's."""
+        self._queues = {}
+        self._own_queue()
+
+    def _own_queue(self) -> SpanQueue:
+        """Give this process's queue; what was inherited, its locks too, is never touched again."""
+        pid = getpid()
+        queue = self._queues.get(pid)
+        if queue is None:
+            fresh = SpanQueue(
+                self._capacity, self._batch, closed=self._queue.closed, clock=self._clock
+            )
+            queue = self._queues.setdefault(pid, fresh)
+            if queue is fresh:
+                self._guard.restart()
+                self._start_again_at = 0.0
+                self._queue = queue
+                for other in [other for other in self._queues if other != pid]:
+                    self._queues.pop(other, None)
+        return queue
+
+    def _start(self, queue: SpanQueue) -> bool:
+        if queue.thread is not None:
+            return True
+        if self._clock() < self._start_again_at:
+            return False
+        if self._start_thread(queue):
+            return True
+        self._start_again_at = self._clock() + _START_INTERVAL
+        if threading.main_thread().is_alive() and not self._told_threadless:
+            self._told_threadless = True
+            self._tell(
+                "no thread can be started to export with %s; spans wait in the queue and are "
+                "dropped when it is full; look at the process's limits of threads and memory",
+                self._guard,
+            )
+        return False
+
+    def _start_thread(self, queue: SpanQueue) -> bool:
+        close_at_end_of_child()
+        return queue.start(lambda: self._run(queue), f"bentotrace-{self._guard.name}")
+
+    def _run(self, queue: SpanQueue, deadline: Deadline | None = None) -> None:
+        """Export until the queue is closed and empty, then shut the exporter down."""
+        while (batch := queue.take(self._delay)) is not None:
+            if batch:
+                delivery = self._guard.export(batch)
+                queue.settle(delivery.exported, delivery.failed)
+            self._tell_overflow(queue)
+            if deadline is not None and deadline.remaining() == 0:
+                return
+        self._tell_overflow(queue, overdue=-NOTICE_INTERVAL)
         self._guard.shutdown()
+        queue.end()
 
-    def _is_due(self) -> bool:
-        flushing = self._finished() < self._flush_until and bool(self._queue)
-        return self._closed or flushing or len(self._queue) >= self._max_batch
+    def _end_without_thread(self, queue: SpanQueue) -> bool:
+        """End where no span has ended, or where no thread could be started for those that did.
 
-    def _abandon(self, seconds: float) -> None:
-        with self._changed:
-            self._abandoned = True
-            lost = len(self._queue) + self._exporting
-            self._dropped[DropReason.SHUTDOWN] += lost
-            self._queue.clear()
-            self._exporting = 0
-            self._changed.notify_all()
-        error = self._guard.last_error
-        self._logger.warning(
-            "shutting down %s took longer than %g s; %d spans are abandoned%s",
+        Returns:
+            False when there are spans, and no thread for them.
+        """
+        waiting = queue.counts().pending > 0
+        if not waiting and queue.pid != self._builder:
+            # The exporter belongs to the process that built it, unless this one has used it.
+            queue.end()
+        elif not self._start_thread(queue):
+            if waiting:
+                return False
+            # An exporter that was never used holds nothing, and could hold up the exit.
+            queue.end()
+        return True
+
+    def _abandon(self, queue: SpanQueue, timeout: float) -> None:
+        lost = queue.abandon()
+        if lost is None:
+            return
+        self._tell_overflow(queue, overdue=-NOTICE_INTERVAL)
+        if lost == 0:
+            self._tell(
+                "%s did not end within the %g s of its shutdown, and is left; no span is lost",
+                self._guard,
+                timeout,
+            )
+            return
+        error = self._guard.health.last_error
+        self._tell(
+            "%s could not export all that was queued within the %g s of its shutdown; %d spans are "
+            "abandoned%s; look at the receiver, or raise processor.shutdown_timeout",
             self._guard,
-            seconds,
+            timeout,
             lost,
             f" (last error: {error.reason})" if error is not None else "",
         )
 
+    def _tell_drop(self, queue: SpanQueue) -> None:
+        """Say that a span was dropped, where nobody else would."""
+        if not queue.closed:
+            # The consumer says it, unless the exporter holds it up.
+            self._tell_overflow(queue, overdue=NOTICE_INTERVAL)
+        elif not self._told_late:
+            self._told_late = True
+            self._tell(
+                "spans end after the shutdown of %s; they are dropped and counted", self._guard
+            )
 
-def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
-    bound = method()
-    if bound is not None:
-        bound()
+    def _tell_overflow(self, queue: SpanQueue, overdue: float = 0.0) -> None:
+        dropped = queue.take_notice(overdue)
+        if dropped:
+            self._tell(
+                "%d spans were dropped because the queue of %s was full (%d spans); if this goes "
+                "on, raise processor.max_queue_size, lower sample_rate, or look for what makes "
+                "the receiver slow",
+                dropped,
+                self._guard,
+                self._capacity,
+            )
+
+    def _tell(self, message: str, *arguments: object) -> None:
+        """Log a warning; a handler that raises must not reach whoever ends a span."""
+        try:
+            self._logger.warning(message, *arguments)
+        except Exception:
+            return

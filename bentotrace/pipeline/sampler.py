@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import sampling
@@ -14,6 +13,9 @@ from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
 from bentotrace.config.options import TracingOptions
 
 __all__ = ["ExcludedURLSampler", "make_sampler"]
+
+_PATH_PATTERN = re.compile(r"(?:\(\?[a-zA-Z]+\))?\^?/")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
 def make_sampler(options: TracingOptions) -> sampling.Sampler:
@@ -36,17 +38,17 @@ def make_sampler(options: TracingOptions) -> sampling.Sampler:
 class ExcludedURLSampler(sampling.Sampler):
     """Drops server spans whose URL matches, and all that happens below them.
 
-    A pattern is searched in the URL; one that starts with ``/`` matches from the start of the
-    path. Client spans are never matched: what a service calls is not what it serves.
+    A pattern is searched in the URL; one that starts with ``/`` (or ``^/``) matches from the start
+    of the path. Client spans are never matched: what a service calls is not what it serves.
     """
 
     def __init__(self, sampler: sampling.Sampler, patterns: Sequence[str]) -> None:
         self._sampler = sampler
         self._patterns = tuple(patterns)
         # Not joined to one pattern: a flag such as (?i) must stand at the start of its own.
-        compiled = [re.compile(pattern) for pattern in patterns]
-        self._in_path = tuple(item for item in compiled if item.pattern.startswith("/"))
-        self._in_url = tuple(item for item in compiled if not item.pattern.startswith("/"))
+        compiled = [(re.compile(pattern), _PATH_PATTERN.match(pattern)) for pattern in patterns]
+        self._in_path = tuple(pattern for pattern, path in compiled if path)
+        self._in_url = tuple(pattern for pattern, path in compiled if not path)
 
     def should_sample(
         self,
@@ -59,10 +61,13 @@ class ExcludedURLSampler(sampling.Sampler):
         trace_state: TraceState | None = None,
     ) -> sampling.SamplingResult:
         """Drop an excluded request, and leave everything else to the sampler within."""
-        if kind is SpanKind.SERVER and attributes and self._excludes(attributes):
-            parent = get_current_span(parent_context).get_span_context()
+        parent = get_current_span(parent_context).get_span_context()
+        excluded = kind is SpanKind.SERVER and attributes and self._excludes(attributes)
+        # Below a local span that was dropped, also where the sampler ignores parents.
+        below = parent.is_valid and not parent.is_remote and not parent.trace_flags.sampled
+        if excluded or below:
             return sampling.SamplingResult(sampling.Decision.DROP, None, parent.trace_state)
-        return self._below_excluded(parent_context) or self._sampler.should_sample(
+        return self._sampler.should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
         )
 
@@ -70,14 +75,6 @@ class ExcludedURLSampler(sampling.Sampler):
         """Describe the sampler, with the patterns."""
         patterns = ", ".join(self._patterns)
         return f"ExcludedURLSampler{{{self._sampler.get_description()}, {patterns}}}"
-
-    def _below_excluded(self, parent_context: Context | None) -> sampling.SamplingResult | None:
-        """Drop below a local span that was dropped, also where the sampler ignores parents."""
-        parent = get_current_span(parent_context)
-        context = parent.get_span_context()
-        if context.is_valid and not context.is_remote and not context.trace_flags.sampled:
-            return sampling.SamplingResult(sampling.Decision.DROP, None, context.trace_state)
-        return None
 
     def _excludes(self, attributes: Mapping[str, Any]) -> bool:
         path, url = _request_url(attributes)
@@ -90,13 +87,29 @@ def _request_url(attributes: Mapping[str, Any]) -> tuple[str, str]:
     """Find the path and the URL of a request in a server span's first attributes.
 
     Both the stable names of the semantic conventions (``url.path``) and the ones before them
-    (``http.target``) are in use.
+    (``http.target``) are in use. A client decides what is in them, so nothing here may raise.
     """
-    url = str(attributes.get("url.full") or attributes.get("http.url") or "")
-    path = str(attributes.get("url.path") or attributes.get("http.target") or urlsplit(url).path)
-    if not url:
-        scheme = attributes.get("url.scheme") or attributes.get("http.scheme") or "http"
-        host = attributes.get("server.address") or attributes.get("http.host") or ""
-        query = attributes.get("url.query")
-        url = f"{scheme}://{host}{path}" + (f"?{query}" if query else "")
-    return path, url
+
+    def first(*names: str) -> str:
+        return next((str(attributes[name]) for name in names if attributes.get(name)), "")
+
+    url = first("url.full", "http.url")
+    path = first("url.path", "http.target") or _path_of(url)
+    if url:
+        return path, url
+    scheme = first("url.scheme", "http.scheme") or "http"
+    host = first("server.address", "http.host", "http.server_name", "net.host.name")
+    port = first("server.port", "net.host.port")
+    if port and port != _DEFAULT_PORTS.get(scheme) and not host.endswith(f":{port}"):
+        host = f"{host}:{port}"
+    query = first("url.query")
+    if query and "?" not in path:
+        path = f"{path}?{query}"
+    return path, f"{scheme}://{host}{path}"
+
+
+def _path_of(url: str) -> str:
+    """Give what follows the host, which urllib.parse refuses to find for some hosts."""
+    rest = url.partition("://")[2]
+    slash = rest.find("/")
+    return rest[slash:] if slash >= 0 else "/"

@@ -1,9 +1,8 @@
-"""A running pipeline, and the one that is the process's global."""
+"""A running pipeline."""
 
 from __future__ import annotations
 
-import atexit
-import time
+import logging
 import weakref
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -13,17 +12,22 @@ from opentelemetry.sdk.trace import TracerProvider
 from typing_extensions import Self
 
 from bentotrace.config.load import Config
+from bentotrace.pipeline import lifetime
 from bentotrace.pipeline.processor import BatchProcessor
 from bentotrace.pipeline.status import Status
+from bentotrace.transport.deadline import Deadline
 
 __all__ = ["Tracing"]
+
+_logger = logging.getLogger("bentotrace")
 
 
 class Tracing:
     """A pipeline from a provider to its destinations.
 
-    A context manager: leaving the block shuts it down. At the process's exit it is shut down too,
-    within ``processor.shutdown_timeout``.
+    A context manager: leaving the block shuts it down. It is shut down at the process's exit too,
+    within ``processor.shutdown_timeout``, also when nobody keeps it: it lives as long as spans can
+    arrive.
 
     Attributes:
         provider: give it to an instrumentation, or get tracers from it.
@@ -35,13 +39,33 @@ class Tracing:
         provider: trace_api.TracerProvider,
         processors: Sequence[BatchProcessor],
         config: Config,
+        *,
+        owned: TracerProvider | None = None,
+        release: Callable[[], None] | None = None,
     ) -> None:
+        """Take over a running pipeline.
+
+        Args:
+            provider: where spans come from.
+            processors: where they go, one for each destination.
+            config: what it was built from.
+            owned: the provider again, if it is to be shut down with the pipeline.
+            release: undoes what building it did to the process.
+        """
         self.provider = provider
         self.config = config
         self._processors = tuple(processors)
-        at_exit = weakref.WeakMethod(self.shutdown)
-        self._at_exit: Callable[[], None] = lambda: _shut_down(at_exit)
-        atexit.register(self._at_exit)
+        self._owned = owned
+        # Also when nobody shuts it down.
+        self._release = weakref.finalize(self, release) if release is not None else None
+        for processor in self._processors:
+            processor.owner = self
+        lifetime.watch(self)
+
+    @property
+    def shutdown_timeout(self) -> float:
+        """Seconds that :meth:`shutdown` takes at the most when it is not told."""
+        return self.config.options.processor.shutdown_timeout
 
     def status(self) -> Status:
         """Count the spans of every destination, now."""
@@ -53,15 +77,15 @@ class Tracing:
         Returns:
             True when every destination took all of it.
         """
-        deadline = time.monotonic() + timeout
-        results = [
-            processor.force_flush(int(max(deadline - time.monotonic(), 0) * 1000))
-            for processor in self._processors
-        ]
-        return all(results)
+        deadline = Deadline.after(timeout)
+        flushes = [(processor, processor.begin_flush()) for processor in self._processors]
+        taken = [processor.end_flush(flush, deadline.remaining()) for processor, flush in flushes]
+        return all(taken)
 
     def shutdown(self, timeout: float | None = None) -> bool:
         """Export what is queued and close the exporters; safe to call twice.
+
+        A provider that was there before (``if_exists="attach"`` or ``"keep"``) stays open.
 
         Args:
             timeout: seconds for all of it; None takes ``processor.shutdown_timeout``.
@@ -69,16 +93,43 @@ class Tracing:
         Returns:
             True when nothing had to be abandoned.
         """
-        atexit.unregister(self._at_exit)
-        if timeout is None:
-            timeout = self.config.options.processor.shutdown_timeout
-        deadline = time.monotonic() + timeout
-        results = [
-            processor.close(max(deadline - time.monotonic(), 0)) for processor in self._processors
-        ]
-        if isinstance(self.provider, TracerProvider):
-            self.provider.shutdown()
-        return all(results)
+        self.begin_shutdown()
+        return self.end_shutdown(
+            Deadline.after(self.shutdown_timeout if timeout is None else timeout)
+        )
+
+    def begin_shutdown(self) -> None:
+        """Take no more spans and begin to export the rest."""
+        for processor in self._processors:
+            processor.begin_close()
+
+    def end_shutdown(self, deadline: Deadline) -> bool:
+        """Wait for what was begun, and abandon what is left at the deadline."""
+        ended = [processor.end_close(deadline) for processor in self._processors]
+        lifetime.forget(self)
+        self._shut_owned_down()
+        if self._release is not None:
+            self._release()
+        return all(ended)
+
+    def after_fork(self) -> None:
+        """Start afresh in a forked child; the parent's spans stay the parent's."""
+        for processor in self._processors:
+            processor.after_fork()
+
+    def _shut_owned_down(self) -> None:
+        """Shut the provider down, with the processors that the application added to it."""
+        owned, self._owned = self._owned, None
+        if owned is None:
+            return
+        try:
+            owned.shutdown()
+        except Exception as error:
+            _logger.warning(
+                "a span processor that was added to the provider raised %s at its shutdown: %s",
+                type(error).__name__,
+                error,
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -90,9 +141,3 @@ class Tracing:
         traceback: TracebackType | None,
     ) -> None:
         self.shutdown()
-
-
-def _shut_down(method: weakref.WeakMethod[Callable[..., bool]]) -> None:
-    bound = method()
-    if bound is not None:
-        bound()

@@ -1,0 +1,92 @@
+"""The forks and the end of the process, for every pipeline that runs in it.
+
+The hooks of ``os.register_at_fork`` can never be taken back, so there is one for all pipelines,
+and it refers to them weakly.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import weakref
+from typing import Protocol
+
+from bentotrace.transport.deadline import Deadline
+
+__all__ = ["close_at_end_of_child", "forget", "watch"]
+
+
+class Pipeline(Protocol):
+    """What is told of forks and of the end."""
+
+    @property
+    def shutdown_timeout(self) -> float:
+        """Seconds that its shutdown may take."""
+
+    def after_fork(self) -> None:
+        """Start afresh in a forked child."""
+
+    def begin_shutdown(self) -> None:
+        """Begin what :meth:`end_shutdown` waits for."""
+
+    def end_shutdown(self, deadline: Deadline) -> bool:
+        """Wait for it, no longer than the deadline."""
+
+
+class _Process:
+    def __init__(self) -> None:
+        self.pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+        self.child = 0
+
+    def after_fork(self) -> None:
+        for pipeline in tuple(self.pipelines):
+            pipeline.after_fork()
+
+    def end(self) -> None:
+        """Shut all down at the same time, each within its own bound."""
+        begun = []
+        for pipeline in tuple(self.pipelines):
+            pipeline.begin_shutdown()
+            begun.append((pipeline, Deadline.after(pipeline.shutdown_timeout)))
+        for pipeline, deadline in begun:
+            pipeline.end_shutdown(deadline)
+
+    def close_at_end_of_child(self) -> None:
+        if self.child == os.getpid():
+            return
+        self.child = os.getpid()
+        process = sys.modules.get("multiprocessing.process")
+        # Another thread may just be importing it.
+        parent_process = getattr(process, "parent_process", None)
+        if parent_process is not None and parent_process() is not None:
+            from multiprocessing.util import Finalize
+
+            # After the queues and managers of multiprocessing, whose priorities are higher.
+            Finalize(None, self.end, exitpriority=-100)
+
+
+_PROCESS = _Process()
+
+atexit.register(_PROCESS.end)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_PROCESS.after_fork)
+
+
+def watch(pipeline: Pipeline) -> None:
+    """Tell a pipeline of forks, and shut it down when the process ends; keeps it not alive."""
+    _PROCESS.pipelines.add(pipeline)
+
+
+def forget(pipeline: Pipeline) -> None:
+    """Leave a pipeline alone that has ended."""
+    _PROCESS.pipelines.discard(pipeline)
+
+
+def close_at_end_of_child() -> None:
+    """See to it that the pipelines are shut down when a child of ``multiprocessing`` ends.
+
+    Such a child leaves without what was registered with ``atexit``: all of it before Python 3.13,
+    and from then on what its parent registered.
+    """
+    _PROCESS.close_at_end_of_child()

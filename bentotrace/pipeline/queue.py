@@ -1,0 +1,329 @@
+"""The queue between the spans that end and the exporter, with an exact account of all that came.
+
+A queue belongs to one process. Any thread may put; one thread, the consumer, takes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from attrs import define, frozen
+from opentelemetry.sdk.trace import ReadableSpan
+
+from bentotrace.transport.deadline import Deadline
+
+__all__ = ["NOTICE_INTERVAL", "Counts", "Flush", "SpanQueue"]
+
+NOTICE_INTERVAL = 60.0
+"""Seconds between two notices of dropped spans."""
+
+
+@frozen
+class Counts:
+    """What became of the spans that were put, at one moment.
+
+    Attributes:
+        exported: the receiver took them.
+        failed: they were tried, and not taken.
+        overflowed: the queue was full.
+        late: they came after the closing, or were abandoned by it.
+        pending: they wait, or are being exported.
+    """
+
+    exported: int
+    failed: int
+    overflowed: int
+    late: int
+    pending: int
+
+    @property
+    def ended(self) -> int:
+        """All that were put."""
+        return self.exported + self.failed + self.overflowed + self.late + self.pending
+
+
+@define(eq=False)
+class Flush:
+    """What became of the spans that were queued at one moment.
+
+    Attributes:
+        goal: how many spans are settled when the last of them is.
+        failed: how many had failed before.
+        taken: whether the receiver took them all; None while some are on their way.
+    """
+
+    goal: int
+    failed: int
+    taken: bool | None
+    _settled: threading.Condition
+
+    def wait(self, timeout: float) -> bool:
+        """Wait, at most ``timeout`` seconds; True when all of them were taken."""
+        with self._settled:
+            self._settled.wait_for(lambda: self.taken is not None, _seconds(timeout))
+            return self.taken is True
+
+
+class SpanQueue:
+    """A bounded queue that hands out batches and counts everything.
+
+    ``put`` takes no lock: a thread that ends a span never waits for the consumer, and a signal
+    handler or a finalizer may end one at any point. A single append is what makes a span count,
+    and the sum of all counts is what has ended. When several threads put at the same instant, the
+    queue may be longer than its capacity by one span for each of them.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        batch: int,
+        *,
+        closed: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Make an empty queue for this process.
+
+        Args:
+            capacity: spans that may wait.
+            batch: spans that are handed out at once.
+            closed: whether it takes no spans from the start.
+            clock: tells the seconds between two notices.
+        """
+        self.pid = os.getpid()
+        self.thread: threading.Thread | None = None
+        self._spans: deque[ReadableSpan] = deque()
+        self._batch = batch
+        self._clock = clock
+        # A closed queue has no room; that way put() has one thing to look at.
+        self._room = 0 if closed else capacity
+        # Held while there is nothing to do: releasing it is one step, so that it may be done
+        # anywhere, where a condition's lock might be held by the frame that is interrupted.
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        # Guards the counts. Reentrant, for what interrupts its holder.
+        self._lock = threading.RLock()
+        self._settled = threading.Condition(self._lock)
+        self._flushes: deque[Flush] = deque()
+        self._exporting = 0
+        self._exported = 0
+        self._failed = 0
+        self._overflowed = 0
+        self._late = 0
+        self._told = 0
+        self._tell_at = 0.0
+        self._adopted = False
+        self._closed = closed
+        self._drained = closed
+        self._ended = closed
+        self._abandoned = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more spans."""
+        return self._closed
+
+    @property
+    def ended(self) -> bool:
+        """Whether the consumer has done its work, or was given up."""
+        return self._ended
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether the closing left something behind."""
+        return self._abandoned
+
+    def put(self, span: ReadableSpan) -> bool:
+        """Queue a span, or count it as dropped; never waits for the consumer."""
+        spans = self._spans
+        if len(spans) >= self._room:
+            self._drop()
+            return False
+        spans.append(span)
+        if len(spans) >= self._batch and self._bell.locked():
+            self._ring()
+        return True
+
+    def start(self, run: Callable[[], None], name: str) -> bool:
+        """Start the consumer unless there is one; False when the interpreter starts no thread."""
+        with self._lock:
+            if self.thread is not None:
+                return True
+            thread = self.thread = threading.Thread(target=run, name=name, daemon=True)
+        try:
+            # Without the lock: this waits for the thread, which may have spans of its own to end.
+            thread.start()
+        except (RuntimeError, MemoryError):
+            self.thread = None
+            return False
+        return True
+
+    def adopt(self) -> bool:
+        """Make the calling thread the consumer unless there is one."""
+        with self._lock:
+            if self.thread is None:
+                self.thread = threading.current_thread()
+                self._adopted = True
+                return True
+            return False
+
+    def take(self, delay: float) -> list[ReadableSpan] | None:
+        """Wait until a batch is full, or spans are to be flushed, or ``delay`` seconds passed.
+
+        Returns:
+            At most a batch; None when it is closed and empty. :meth:`settle` comes next.
+        """
+        self._wait(delay)
+        with self._lock:
+            if self._drained:
+                return None
+            size = min(len(self._spans), self._batch)
+            if self._flushes:
+                # A batch ends with the last span of a flush, whose result is then its own.
+                size = min(size, self._flushes[0].goal - self._exported - self._failed)
+            if size == 0 and self._closed:
+                self._drained = True
+                return None
+            taken = [self._spans.popleft() for _ in range(size)]
+            self._exporting = size
+            return taken
+
+    def settle(self, exported: int, failed: int) -> None:
+        """Count what became of the batch that was taken."""
+        with self._lock:
+            if self._drained:
+                # It was abandoned meanwhile and counted.
+                return
+            self._exporting = 0
+            self._exported += exported
+            self._failed += failed
+            finished = self._exported + self._failed
+            while self._flushes and self._flushes[0].goal <= finished:
+                flush = self._flushes.popleft()
+                flush.taken = self._failed == flush.failed
+            self._settled.notify_all()
+
+    def flush(self) -> Flush:
+        """Ask for the export of what is queued now, without waiting for other spans."""
+        with self._lock:
+            waiting = 0 if self._drained else self._exporting + len(self._spans)
+            goal = self._exported + self._failed + waiting
+            last = self._flushes[-1] if self._flushes else None
+            if last is not None and (last.goal, last.failed) == (goal, self._failed):
+                return last
+            flush = Flush(goal, self._failed, None if waiting else True, self._settled)
+            if waiting:
+                self._flushes.append(flush)
+                self._ring()
+            return flush
+
+    def close(self) -> None:
+        """Take no more spans, and hand out the rest without delay."""
+        with self._lock:
+            self._closed = True
+            self._room = 0
+            self._ring()
+
+    def end(self) -> None:
+        """Say that the consumer has done its work."""
+        with self._lock:
+            self._drained = True
+            self._ended = True
+            self._settled.notify_all()
+
+    def wait_ended(self, timeout: float) -> bool:
+        """Wait for the consumer's :meth:`end`, and for its thread, at most ``timeout`` seconds."""
+        deadline = Deadline.after(timeout)
+        with self._settled:
+            if not self._settled.wait_for(lambda: self._ended, _seconds(timeout)):
+                return False
+        if self.thread is not None and not (self._adopted or self._abandoned):
+            self.thread.join(_seconds(deadline.remaining()))
+        return True
+
+    def abandon(self) -> int | None:
+        """Give up on what is not settled yet.
+
+        Returns:
+            How many spans that are; None when the consumer has ended, or was given up already.
+        """
+        with self._lock:
+            if self._ended:
+                return None
+            lost = 0
+            if not self._drained:
+                lost, self._exporting = self._exporting, 0
+                while self._spans:
+                    self._spans.popleft()
+                    lost += 1
+                self._late += lost
+            for flush in self._flushes:
+                flush.taken = False
+            self._flushes.clear()
+            self._abandoned = True
+            self.end()
+            return lost
+
+    def counts(self) -> Counts:
+        """Count, at one moment."""
+        with self._lock:
+            waiting = len(self._spans)
+            # A thread may have been about to put while the last batch was taken.
+            forgotten = waiting if self._drained else 0
+            return Counts(
+                exported=self._exported,
+                failed=self._failed,
+                overflowed=self._overflowed,
+                late=self._late + forgotten,
+                pending=self._exporting + waiting - forgotten,
+            )
+
+    def take_notice(self, overdue: float = 0.0) -> int:
+        """Find out how many dropped spans there are to tell of, and take them as told.
+
+        The first are to be told at once, and from then on once a minute.
+
+        Args:
+            overdue: seconds for which they must have been left untold.
+
+        Returns:
+            Spans that were dropped from the full queue since the last notice; 0 when there are
+            none, or it is too early.
+        """
+        with self._lock:
+            untold = self._overflowed - self._told
+            now = self._clock()
+            if untold == 0 or now < self._tell_at + overdue:
+                return 0
+            self._told = self._overflowed
+            self._tell_at = now + NOTICE_INTERVAL
+            return untold
+
+    def _drop(self) -> None:
+        with self._lock:
+            if self._closed:
+                self._late += 1
+                return
+            if self._told == self._overflowed:
+                self._tell_at = max(self._tell_at, self._clock())
+            self._overflowed += 1
+
+    def _wait(self, delay: float) -> None:
+        deadline = Deadline.after(delay)
+        while not (self._closed or self._flushes or len(self._spans) >= self._batch):
+            # The bell may still ring of spans that went out with the last batch.
+            if not self._bell.acquire(timeout=_seconds(deadline.remaining())):
+                return
+
+    def _ring(self) -> None:
+        # It raises when another thread was faster.
+        with suppress(RuntimeError):
+            self._bell.release()
+
+
+def _seconds(timeout: float) -> float:
+    return min(max(timeout, 0.0), threading.TIMEOUT_MAX)

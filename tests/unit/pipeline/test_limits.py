@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.trace import Link, SpanContext
+
+from bentotrace.config.options import TracingOptions
+from bentotrace.pipeline.limits import make_limits, quiet_cuts
+
+SDK_LOGGER = logging.getLogger("opentelemetry.attributes")
+
+
+@pytest.fixture(autouse=True)
+def no_limits_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in ("ATTRIBUTE", "SPAN_ATTRIBUTE", "EVENT_ATTRIBUTE", "LINK_ATTRIBUTE"):
+        monkeypatch.delenv(f"OTEL_{part}_COUNT_LIMIT", raising=False)
+    for name in ("SPAN_EVENT_COUNT", "SPAN_LINK_COUNT", "ATTRIBUTE_VALUE_LENGTH"):
+        monkeypatch.delenv(f"OTEL_{name}_LIMIT", raising=False)
+
+
+@pytest.fixture
+def cuts() -> Iterator[SpanLimits]:
+    limits = make_limits(TracingOptions(max_tag_value_length=5))
+    undo = quiet_cuts(limits)
+    assert undo is not None
+    yield limits
+    undo()
+    undo()
+
+
+def ended(limits: SpanLimits) -> ReadableSpan:
+    tracer = TracerProvider(span_limits=limits, shutdown_on_exit=False).get_tracer("test")
+    links = [Link(SpanContext(1, 1, is_remote=True), {"text": "a link's value"})]
+    span = tracer.start_span("span", links=links, attributes={"short": "four", "number": 123456})
+    span.set_attribute("text", "a span's value")
+    span.set_attribute("texts", ["first value", "two"])
+    span.add_event("event", {"text": "an event's value"})
+    span.end()
+    assert isinstance(span, ReadableSpan)
+    return span
+
+
+def test_values_are_cut_everywhere(cuts: SpanLimits) -> None:
+    span = ended(cuts)
+    assert dict(span.attributes or {}) == {
+        "short": "four",
+        "number": 123456,
+        "text": "a spa",
+        "texts": ("first", "two"),
+    }
+    assert dict(span.events[0].attributes or {}) == {"text": "an ev"}
+    assert dict(span.links[0].attributes or {}) == {"text": "a lin"}
+
+
+def test_cuts_of_the_configured_limit_are_not_logged(
+    cuts: SpanLimits, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended(cuts)
+    assert caplog.records == []
+
+
+def test_everything_else_that_the_sdk_says_of_attributes_is_logged(
+    cuts: SpanLimits, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracer = TracerProvider(span_limits=cuts, shutdown_on_exit=False).get_tracer("test")
+    tracer.start_span("span", attributes={"": "no name"}).end()
+    SDK_LOGGER.warning("String attribute value exceeds max length of %d, truncating.", 7)
+    assert len(caplog.records) == 2
+
+
+def test_the_sdk_logs_cuts_again_when_the_limit_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    before = list(SDK_LOGGER.filters)
+    undo = quiet_cuts(make_limits(TracingOptions(max_tag_value_length=5)))
+    assert len(SDK_LOGGER.filters) == len(before) + 1
+    assert undo is not None
+    undo()
+    assert SDK_LOGGER.filters == before
+    SDK_LOGGER.warning("String attribute value exceeds max length of %d, truncating.", 5)
+    assert len(caplog.records) == 1
+
+
+def test_without_a_limit_nothing_is_cut_and_nothing_kept_quiet() -> None:
+    limits = make_limits(TracingOptions())
+    assert quiet_cuts(limits) is None
+    assert (ended(limits).attributes or {})["text"] == "a span's value"
+
+
+def test_a_limit_that_the_options_do_not_have_is_not_read_from_the_environment_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3")
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3")
+    limits = make_limits(TracingOptions())
+    assert (limits.max_attribute_length, limits.max_span_attribute_length) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("variable", "attribute"),
+    [
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "max_span_attributes"),
+        ("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "max_event_attributes"),
+        ("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "max_link_attributes"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "max_events"),
+        ("OTEL_SPAN_LINK_COUNT_LIMIT", "max_links"),
+    ],
+)
+def test_counts_come_from_the_environment(
+    variable: str,
+    attribute: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for text, count in [("7", 7), (" 0 ", 0), ("", 128), ("  ", 128)]:
+        monkeypatch.setenv(variable, text)
+        assert getattr(make_limits(TracingOptions()), attribute) == count
+    assert caplog.records == []
+    monkeypatch.setenv(variable, "many")
+    assert getattr(make_limits(TracingOptions()), attribute) == 128
+    assert f"{variable} is malformed and ignored" in caplog.text
+
+
+def test_the_count_for_all_attributes_is_the_default_of_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "9")
+    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "")
+    monkeypatch.setenv("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "4")
+    limits = make_limits(TracingOptions())
+    assert limits.max_span_attributes == 9
+    assert limits.max_event_attributes == 9
+    assert limits.max_link_attributes == 4

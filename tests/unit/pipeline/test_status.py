@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import json
+
+from bentotrace.pipeline.status import DestinationStatus, ErrorStatus, Status
+
+
+def test_a_status_can_be_written_as_json() -> None:
+    error = ErrorStatus("refused", "nothing listens there", "http://here", 1.5)
+    destination = DestinationStatus(
+        exporter="otlp",
+        endpoint="http://here",
+        ended=10,
+        exported=4,
+        failed=3,
+        dropped=2,
+        dropped_by_reason={"queue_full": 2},
+        pending=1,
+        last_error=error,
+        consecutive_failures=3,
+    )
+    plain = json.loads(json.dumps(Status((destination,)).as_dict()))
+    (written,) = plain["destinations"]
+    assert written["dropped_by_reason"] == {"queue_full": 2}
+    assert written["last_error"]["reason"] == "nothing listens there"
+    assert written["last_success"] is None
+
+
+def test_a_pipeline_without_destinations_has_an_empty_status() -> None:
+    assert Status().as_dict() == {"destinations": ()}
