@@ -22,7 +22,7 @@ from typing import Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, Status
+from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 __all__ = ["TraceEncoder"]
 
@@ -30,7 +30,7 @@ _MAX_KEYS = 1024
 _MAX_CONTEXTS = 256
 _MAX_DEPTH = 32
 # Values up to this length find all that stands before them in a table.
-_SHORT = 64
+_SHORT = 128
 
 _UINT64 = (1 << 64) - 1
 _INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
@@ -55,6 +55,8 @@ def _varint(number: int) -> bytes:
     """Write a number of 0 to 2**64 - 1."""
     if number < 0x80:
         return _BYTES[number]
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -167,6 +169,26 @@ class _Prefixes:
         return _field(self._tag, self._head + _field(b"\x12", _any_value(value)))
 
 
+class _Names:
+    """Writes names as the string field of one tag; the same few come again and again."""
+
+    def __init__(self, tag: bytes) -> None:
+        self._tag = tag
+        self._known: dict[str, bytes] = {}
+
+    def write(self, name: str) -> bytes:
+        """Give the field of a name that is not known yet."""
+        if len(self._known) >= _MAX_KEYS:
+            self._known.clear()
+        made = self._known[name] = _optional(self._tag, _text(name))
+        return made
+
+    @property
+    def known(self) -> dict[str, bytes]:
+        """The fields by name; looked up in place, which spares a call."""
+        return self._known
+
+
 class _Attributes:
     """Writes attributes as the repeated ``KeyValue`` field of one tag."""
 
@@ -276,6 +298,8 @@ class TraceEncoder:
         self._span_attributes = _Attributes(_SPAN_ATTRIBUTES)
         self._event_attributes = _Attributes(_EVENT_ATTRIBUTES)
         self._link_attributes = _Attributes(_LINK_ATTRIBUTES)
+        self._span_names = _Names(b"\x2a")
+        self._event_names = _Names(b"\x12")
         self._forget_contexts()
 
     def encode(self, spans: Sequence[ReadableSpan]) -> bytes:
@@ -344,11 +368,12 @@ class TraceEncoder:
             out += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
             if parent.is_remote:
                 flags = _REMOTE_FLAGS
-        name = span.name
-        if name:
-            data = _text(name)
-            out += (b"\x2a", _varint(len(data)), data)
-        out += (_KINDS[span.kind.value], _times(span.start_time, span.end_time))
+        name = span.name or ""
+        out += (
+            self._span_names.known.get(name) or self._span_names.write(name),
+            _KINDS[span.kind],
+            _times(span.start_time, span.end_time),
+        )
         attributes = span.attributes
         if attributes:
             # A copy is a plain dict, made in C; reading the proxy would lock it item by item.
@@ -356,23 +381,30 @@ class TraceEncoder:
         if span.dropped_attributes:
             out += (b"\x50", _varint(span.dropped_attributes))
         for event in span.events:
-            out.append(self._event(event))
+            self._event(event, out)
         if span.dropped_events:
             out += (b"\x60", _varint(span.dropped_events))
         for link in span.links:
             out.append(self._link(link))
         if span.dropped_links:
             out += (b"\x70", _varint(span.dropped_links))
-        out += (_status(span.status), flags)
+        status = span.status
+        out += (_UNSET if status.status_code is StatusCode.UNSET else _status(status), flags)
         return b"".join(out)
 
-    def _event(self, event: Event) -> bytes:
-        out = [_time(event.timestamp), _optional(b"\x12", _text(event.name or ""))]
-        if event.attributes:
-            self._event_attributes.write(_plain(event.attributes), out)
+    def _event(self, event: Event, out: list[bytes]) -> None:
+        name = event.name or ""
+        parts = [
+            _time(event.timestamp),
+            self._event_names.known.get(name) or self._event_names.write(name),
+        ]
+        attributes = event.attributes
+        if attributes:
+            self._event_attributes.write(_plain(attributes), parts)
         if event.dropped_attributes:
-            out += (b"\x20", _varint(event.dropped_attributes))
-        return _field(b"\x5a", b"".join(out))
+            parts += (b"\x20", _varint(event.dropped_attributes))
+        body = b"".join(parts)
+        out += (b"\x5a", _varint(len(body)), body)
 
     def _link(self, link: Link) -> bytes:
         context = link.context
@@ -387,12 +419,15 @@ class TraceEncoder:
 
 
 # SpanKind of the API counts from INTERNAL = 0, that of OTLP from INTERNAL = 1.
-_KINDS = [b"\x30" + _BYTES[value + 1] for value in range(5)]
+_KINDS = {kind: b"\x30" + _BYTES[kind.value + 1] for kind in SpanKind}
+_UNSET = b"\x7a\x00"
 
 
 def _plain(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    copy = getattr(attributes, "copy", None)
-    plain: Mapping[str, Any] = copy() if copy is not None else attributes
+    try:
+        plain: Mapping[str, Any] = attributes.copy()  # type: ignore[attr-defined]
+    except AttributeError:
+        return attributes
     return plain
 
 

@@ -24,7 +24,10 @@ def config(environ: dict[str, str] | None = None, **block: Any) -> Config:
     return load_config(block, environ=environ or {})
 
 
-OTLP: dict[str, Any] = {"exporter_type": "otlp", "otlp": {"endpoint": "https://me:secret@collector.test:4317"}}
+OTLP: dict[str, Any] = {
+    "exporter_type": "otlp",
+    "otlp": {"endpoint": "https://me:secret@collector.test:4317"},
+}
 
 
 def test_one_line_says_where_spans_go(said: Any) -> None:

@@ -233,7 +233,8 @@ class TestTLS:
         self, serve: Any, http: Any
     ) -> None:
         outcome = self.send(http, serve(answering(b"")).port, timeout=0.2)
-        assert outcome.kind is FailureKind.DISCONNECTED
+        # The last attempt may be cut off by the timeout itself.
+        assert outcome.kind in {FailureKind.DISCONNECTED, FailureKind.TIMEOUT}
         assert "during the TLS handshake" in outcome.reason
         assert outcome.attempts > 1
 
