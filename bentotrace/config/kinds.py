@@ -83,12 +83,13 @@ def _int(value: object, _type: object = int) -> int:
 def _float(value: object, _type: object = float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _expected("a number", value)
-    if not math.isfinite(value):
-        raise ValueError("expected a finite number")
     try:
-        return float(value)
+        number = float(value)
     except OverflowError:
         raise ValueError("the number is too large") from None
+    if not math.isfinite(number):
+        raise ValueError("expected a finite number")
+    return number
 
 
 def _str(value: object, _type: object = str) -> str:

@@ -1,0 +1,347 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bentotrace.config.load import Config, load_config
+from bentotrace.config.options import TracingOptions
+from bentotrace.config.resolve import Origin
+from bentotrace.config.schema import section_of
+from bentotrace.exceptions import BentotraceError, ConfigError, UnknownExporterError
+from bentotrace.registry import load as load_plugin
+
+Load = Callable[..., Config]
+Problems = Callable[..., list[str]]
+
+MARKER = "s3cr3t-marker"
+
+
+def get(config: Config, path: str) -> Any:
+    """Find an option's value by its dotted path in the block."""
+    if path.startswith("otlp."):
+        value: Any = config.exporters[0].options
+        path = path.removeprefix("otlp.")
+    elif path == "timeout":
+        return config.exporters[0].timeout
+    else:
+        value = config.options
+    for step in path.split("."):
+        value = getattr(value, step)
+    return str(value) if type(value).__name__ == "Endpoint" else value
+
+
+# Per variable: the option, a good text, its value, the same option in the file, a malformed text.
+OTLP = "OTEL_EXPORTER_OTLP_"
+ROWS: Mapping[str, tuple[str, str, object, object, str | None]] = {
+    "OTEL_SDK_DISABLED": ("disabled", "TRUE", True, False, "1"),
+    "OTEL_TRACES_EXPORTER": ("exporter_type", "console,otlp", ("console", "otlp"), "otlp", "a,a"),
+    "OTEL_TRACES_SAMPLER_ARG": ("sample_rate", "0.25", 0.25, 1, "2"),
+    "OTEL_TRACES_SAMPLER": ("sampler", "always_on", "always_on", "always_off", "sometimes"),
+    "OTEL_PYTHON_EXCLUDED_URLS": ("excluded_urls", "/a,b", ("/a", "b"), "c", "(["),
+    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": ("max_tag_value_length", "9", 9, 5, "-1"),
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": ("max_tag_value_length", "9", 9, 5, "nine"),
+    "OTEL_BSP_MAX_QUEUE_SIZE": ("processor.max_queue_size", "9", 9, 5, "0"),
+    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": ("processor.max_export_batch_size", "9", 9, 5, "1.5"),
+    "OTEL_BSP_SCHEDULE_DELAY": ("processor.schedule_delay", "1500", 1.5, "1s", "1s"),
+    **{
+        prefix + name: row
+        for prefix in (OTLP + "TRACES_", OTLP)
+        for name, row in {
+            "TIMEOUT": ("timeout", "2", 2.0, 5, "soon"),
+            "PROTOCOL": ("otlp.protocol", "http/protobuf", "http", "grpc", "http/json"),
+            "ENDPOINT": ("otlp.endpoint", "http://env:1", "http://env:1", "http://file:1", None),
+            "COMPRESSION": ("otlp.compression", "gzip", "gzip", "none", "lz4"),
+            "INSECURE": ("otlp.grpc.insecure", "true", True, False, "yes"),
+            "HEADERS": ("otlp.grpc.headers", "a=b", {"a": "b"}, {"a": "file"}, "no pairs"),
+            "CERTIFICATE": ("otlp.grpc.certificate_file", "/env", "/env", "/file", None),
+        }.items()
+    },
+}
+WITH_ANOTHER = {"CLIENT_CERTIFICATE", "CLIENT_KEY"}
+
+
+def block(path: str, value: object) -> dict[str, Any]:
+    source: dict[str, Any] = {"exporter_type": "otlp"}
+    here = source
+    *above, last = path.split(".")
+    for step in above:
+        here = here.setdefault(step, {})
+    here[last] = value
+    return source
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_variable_wins_over_the_file(name: str) -> None:
+    path, text, value, in_file, _ = ROWS[name]
+    config = load_config(block(path, in_file), environ={name: text})
+
+    if name == "OTEL_SDK_DISABLED":
+        assert config.exporters == ()
+    assert get(config, path) == value
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_a_blank_variable_is_unset(name: str) -> None:
+    path, _, _, in_file, _ = ROWS[name]
+
+    assert get(load_config(block(path, in_file), environ={name: "  "}), path) == get(
+        load_config(block(path, in_file), environ={}), path
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if ROWS[name][4] is not None])
+def test_a_malformed_variable_is_a_warning_and_the_file_counts(name: str) -> None:
+    path, _, _, in_file, garbage = ROWS[name]
+    assert garbage is not None
+
+    config = load_config(block(path, in_file), environ={name: garbage})
+
+    assert get(config, path) == get(load_config(block(path, in_file), environ={}), path)
+    warnings = {str(note) for note in config.notes if note.warning}
+    assert any(warning.startswith(f"{name} is malformed and ignored: ") for warning in warnings)
+
+
+def test_the_traces_variable_wins_over_the_one_for_all_signals() -> None:
+    environ = {OTLP + "TRACES_COMPRESSION": "none", OTLP + "COMPRESSION": "gzip"}
+
+    assert get(
+        load_config(block("otlp.compression", "gzip"), environ=environ), "otlp.compression"
+    ) == ("none")
+
+
+def test_every_variable_of_an_option_has_a_row() -> None:
+    plugin = load_plugin("otlp")
+    declared = {
+        variable.name
+        for section in (section_of(TracingOptions), section_of(plugin.config))
+        for _, leaf in section.leaves()
+        for variable in leaf.record.env
+    } | {variable.name for variable in plugin.timeout_env}
+
+    pairs = {name for name in declared if name.endswith(tuple(WITH_ANOTHER))}
+    assert declared - pairs == set(ROWS)
+
+
+def test_a_client_certificate_and_its_key_come_from_variables() -> None:
+    environ = {OTLP + "CLIENT_CERTIFICATE": "/cert", OTLP + "TRACES_CLIENT_KEY": "/key"}
+
+    options = load_config({"exporter_type": "otlp"}, environ=environ).exporters[0].options
+
+    assert (options.grpc.client_certificate_file, options.grpc.client_key_file) == ("/cert", "/key")
+
+
+def test_code_wins_over_variables_and_the_default_comes_last(load: Load) -> None:
+    environ = {"OTEL_TRACES_SAMPLER_ARG": "0.5"}
+
+    config = load("tracing: {sample_rate: 0.1}", environ, sample_rate=0.9)
+
+    (setting,) = [item for item in config.settings if item.path == ("sample_rate",)]
+    assert config.options.sample_rate == 0.9
+    assert [(item.origin, item.source) for item in setting.candidates] == [
+        (Origin.OVERRIDE, "configure()"),
+        (Origin.VARIABLE, "OTEL_TRACES_SAMPLER_ARG"),
+        (Origin.FILE, "f.yaml:1:24"),
+        (Origin.DEFAULT, "default"),
+    ]
+
+
+def test_a_mistake_in_the_file_is_told_although_a_variable_wins(problems: Problems) -> None:
+    assert problems("tracing: {sample_rate: 5}", {"OTEL_TRACES_SAMPLER_ARG": "0.5"}) == [
+        "1:24: tracing.sample_rate: must be between 0 (no trace) and 1 (every trace)"
+    ]
+
+
+def test_all_problems_come_at_once_in_file_order(problems: Problems) -> None:
+    text = """
+        tracing:
+          exporter_typ: otlp
+          exporter_type: otlp
+          sample_rate: lots
+          otlp:
+            protocol: htp
+            endpoint: ftp://host
+            grpc:
+              insecure: "false"
+              headers: [[a]]
+          processor:
+            max_queue_size: true
+          resource: hello
+    """
+
+    assert problems(text) == [
+        "2:3: tracing.exporter_typ: unknown option; did you mean exporter_type?",
+        "4:16: tracing.sample_rate: expected a number, found text",
+        "6:15: tracing.otlp.protocol: must be one of grpc, http; did you mean http?",
+        "7:15: tracing.otlp.endpoint: has the scheme ftp; only http and https are spoken",
+        "9:17: tracing.otlp.grpc.insecure: expected true or false, found text; remove the quotes",
+        "10:16: tracing.otlp.grpc.headers: [0]: expected a pair of name and value",
+        "12:21: tracing.processor.max_queue_size: expected a whole number, found true or false",
+        "13:13: tracing.resource: expected a mapping of options; write them below it, indented",
+    ]
+
+
+def test_an_unknown_exporter_is_told_with_its_place(problems: Problems) -> None:
+    (line,) = problems("tracing: {exporter_type: oltp}")
+
+    assert line.startswith(
+        "1:26: tracing.exporter_type: no exporter named 'oltp'; did you mean otlp?"
+    )
+
+
+def test_a_filled_section_without_an_exporter_type_is_told(problems: Problems) -> None:
+    assert problems("tracing:\n  otlp: {protocol: http}\n") == [
+        "2:3: tracing.otlp: is filled, but tracing.exporter_type is not given; "
+        "write exporter_type: otlp"
+    ]
+
+
+def test_a_section_of_an_exporter_that_is_not_selected_is_left_alone(load: Load) -> None:
+    config = load("tracing:\n  exporter_type: none\n  otlp: {whatever: 1}\n")
+
+    assert config.exporters == ()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"sample_rte": 1}, "configure(): sample_rte: unknown option; did you mean sample_rate?"),
+        ({"sample_rate": "1"}, "configure(): sample_rate: expected a number, found text"),
+        ({"otlp": 5}, "configure(): otlp: expected a mapping of options"),
+        ({"otlp": {"protocl": "http"}}, "otlp.protocl: unknown option; did you mean protocol?"),
+    ],
+)
+def test_a_bad_override_is_explained(overrides: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config({"exporter_type": "otlp"}, environ={}, overrides=overrides)
+
+    assert message in str(caught.value)
+
+
+def test_overrides_reach_sections() -> None:
+    config = load_config(
+        {"exporter_type": "otlp", "otlp": {"compression": "gzip"}},
+        environ={},
+        overrides={"otlp": {"protocol": "http"}, "processor": {"max_queue_size": 7}},
+    )
+
+    assert get(config, "otlp.protocol") == "http"
+    assert get(config, "otlp.compression") == "gzip"
+    assert config.options.processor.max_queue_size == 7
+
+
+def test_the_file_is_the_one_that_the_variables_name(write: Callable[..., str]) -> None:
+    own = write("tracing: {sample_rate: 0.1}", "own.yaml")
+    bentoml = write("tracing: {sample_rate: 0.2}", "bentoml.yaml")
+
+    both = {"BENTOTRACE_CONFIG": own, "BENTOML_CONFIG": bentoml}
+    assert load_config(environ=both).options.sample_rate == 0.1
+    assert load_config(environ={"BENTOML_CONFIG": bentoml}).options.sample_rate == 0.2
+    assert load_config(environ={}).source == "the environment"
+
+
+def test_several_exporters_are_several_destinations(load: Load) -> None:
+    config = load("tracing: {exporter_type: [console, otlp]}")
+
+    assert [exporter.plugin.name for exporter in config.exporters] == ["console", "otlp"]
+
+
+def test_swapped_ports_are_a_warning_with_the_fix(load: Load) -> None:
+    text = "tracing: {exporter_type: otlp, otlp: {endpoint: 'http://host:4318'}}"
+
+    assert [str(note) for note in load(text).notes] == [
+        "port 4318 is where receivers speak OTLP over http, but otlp.protocol is grpc; "
+        "write protocol: http, or port 4317"
+    ]
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"http": {"headers": {"authorization": MARKER}}},
+        {"http": {"headers": {"authorization": [MARKER]}}},
+        {"http": {"headers": {"authorization": f"{MARKER}\n"}}},
+        {"http": {"headers": MARKER}},
+        {"endpoint": f"http://user:{MARKER}@host:4318"},
+        {"endpoint": f"ftp://user:{MARKER}@host:4318"},
+        {"endpoint": f"http://user:{MARKER}@host:port"},
+    ],
+)
+def test_a_secret_is_in_no_message_and_no_repr(section: dict[str, Any]) -> None:
+    source = {"exporter_type": "otlp", "otlp": {"protocol": "http", **section}}
+    try:
+        config = load_config(source, environ={OTLP + "HEADERS": f"{MARKER}"})
+    except ConfigError as error:
+        assert MARKER not in str(error) + repr(error)
+    else:
+        assert MARKER not in repr(config) + repr(config.settings) + str(config.notes)
+
+
+KEYS = st.sampled_from(
+    [
+        "tracing",
+        "exporter_type",
+        "otlp",
+        "http",
+        "headers",
+        "endpoint",
+        "processor",
+        "timeout",
+        "<<",
+    ]
+)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | KEYS
+TREES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+PIECES = st.sampled_from(
+    [
+        "tracing:",
+        "\n",
+        "  ",
+        "- ",
+        "otlp: ",
+        "{",
+        "}",
+        "[",
+        "&a ",
+        "*a",
+        "!x ",
+        "${A}",
+        "'",
+        '"',
+        "\t",
+    ]
+)
+TEXTS = st.lists(PIECES | st.text(max_size=4), max_size=20).map("".join)
+ENVIRONS = st.dictionaries(
+    st.sampled_from([*ROWS, "A"]), st.text(max_size=12).filter(lambda text: "\0" not in text)
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(TREES.map(lambda tree: {"tracing": tree}) | TEXTS, ENVIRONS)
+def test_loading_ends_in_a_configuration_or_one_of_our_errors(
+    tmp_path_factory: pytest.TempPathFactory, source: Any, environ: dict[str, str]
+) -> None:
+    if isinstance(source, str):
+        path = tmp_path_factory.mktemp("fuzz") / "f.yaml"
+        path.write_text(source, encoding="utf-8", errors="replace")
+        source = path
+    try:
+        load_config(source, environ=environ)
+    except BentotraceError as error:
+        assert str(error)
+
+
+def test_an_unknown_name_knows_what_is_installed() -> None:
+    with pytest.raises(UnknownExporterError) as caught:
+        load_plugin("consol")
+
+    assert caught.value.closest == "console"
+    assert {"console", "otlp", "none"} <= set(caught.value.valid)

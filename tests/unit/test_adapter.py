@@ -1,0 +1,112 @@
+"""Exporters published for OpenTelemetry itself, by their entry-point names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import bentotrace
+from bentotrace.adapter import adapt
+from bentotrace.exceptions import ConfigError, InvalidPluginError
+from bentotrace.testing import OTLPHTTPReceiver
+
+ACME = """
+    from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+
+    class AcmeExporter(SpanExporter):
+        def __init__(self, path: str, timeout: int | None = None, *, verbose: bool = False,
+                     api_token: str = "", _private=None):
+            print("made", path, timeout, verbose)
+
+        def export(self, spans):
+            print("exported", [span.name for span in spans])
+            return SpanExportResult.SUCCESS
+"""
+
+
+def add_acme(distributions: Any) -> None:
+    distributions.add(
+        "acme",
+        "acme_otel",
+        ACME,
+        exporter="acme_otel",
+        value="acme_otel:AcmeExporter",
+        group="opentelemetry_traces_exporter",
+    )
+
+
+def test_an_exporter_of_opentelemetrys_group_runs(distributions: Any) -> None:
+    add_acme(distributions)
+
+    said = distributions.run(
+        """
+        import bentotrace
+        source = {"exporter_type": "acme_otel", "sample_rate": 1, "timeout": 4,
+                  "acme_otel": {"path": "p", "verbose": True}}
+        with bentotrace.build(source) as tracing:
+            tracing.provider.get_tracer("test").start_span("one").end()
+        print(tracing.status().destinations[0].exported)
+        """
+    )
+
+    assert said.splitlines() == ["made p 4.0 True", "exported ['one']", "1"]
+
+
+def test_its_options_are_checked_against_its_constructor(distributions: Any) -> None:
+    add_acme(distributions)
+
+    said = distributions.run(
+        """
+        import bentotrace
+        section = {"verbos": True, "verbose": "yes", "_private": 1}
+        try:
+            bentotrace.load_config({"exporter_type": "acme_otel", "acme_otel": section})
+        except bentotrace.ConfigError as error:
+            print(error)
+        options = {"path": "p", "api_token": "s3cret"}
+        print(bentotrace.load_config({"exporter_type": "acme_otel", "acme_otel": options}))
+        """
+    )
+
+    lines = said.splitlines()
+    assert lines[:4] == [
+        "<mapping>: acme_otel.verbos: unknown option; did you mean verbose?",
+        "<mapping>: acme_otel._private: unknown option; valid are path, timeout, verbose, api_token",
+        "<mapping>: acme_otel.path: is required and not given",
+        "<mapping>: acme_otel.verbose: expected true or false, found text",
+    ]
+    assert "s3cret" not in said
+
+
+def test_what_cannot_be_called_is_no_exporter() -> None:
+    with pytest.raises(InvalidPluginError, match="it is str, not an exporter"):
+        adapt("acme", "exporter")
+
+
+def test_upstreams_otlp_exporter_runs_by_its_name() -> None:
+    pytest.importorskip(
+        "opentelemetry.exporter.otlp.proto.http", reason="upstream's exporter runs in this test"
+    )
+    with OTLPHTTPReceiver() as receiver:
+        section = {"endpoint": receiver.endpoint, "headers": {"x-key": "k"}}
+        source = {
+            "exporter_type": "otlp_proto_http",
+            "sample_rate": 1.0,
+            "otlp_proto_http": section,
+        }
+        with bentotrace.build(source) as tracing:
+            tracing.provider.get_tracer("test").start_span("one").end()
+            assert tracing.flush(5)
+        assert [span.name for span in receiver.spans] == ["one"]
+        assert receiver.requests[0].headers["x-key"] == "k"
+
+
+def test_a_wrong_option_of_upstreams_exporter_is_told() -> None:
+    pytest.importorskip(
+        "opentelemetry.exporter.otlp.proto.http", reason="upstream's exporter runs in this test"
+    )
+    source = {"exporter_type": "otlp_proto_http", "otlp_proto_http": {"endpont": "x"}}
+
+    with pytest.raises(ConfigError, match=r"otlp_proto_http\.endpont: .* did you mean endpoint\?"):
+        bentotrace.load_config(source)
