@@ -57,7 +57,7 @@ def _listing(claim: Claim, duplicate: bool) -> Listing:
     stability, summary = said.get("stability", ""), said.get("summary", "")
     if distribution is not None:
         stability = stability or _classified(distribution)
-        summary = summary or str(distribution.metadata["Summary"] or "")
+        summary = summary or (distribution.metadata.get_all("Summary") or [""])[0]
     return Listing(claim.name, claim.distribution, claim.version, stability, summary, duplicate)
 
 

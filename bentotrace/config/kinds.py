@@ -118,9 +118,8 @@ def _converter() -> cattrs.Converter:
         _is_literal,
         lambda value, hint: _choice(value, typing.get_args(hint)),
     )
-    converter.register_structure_hook_func(
-        lambda hint: isinstance(hint, type) and issubclass(hint, enum.Enum),
-        lambda value, hint: hint(_choice(value, [member.value for member in hint])),
+    converter.register_structure_hook(
+        enum.Enum, lambda value, hint: hint(_choice(value, [member.value for member in hint]))
     )
     converter.register_structure_hook_func(_is_collection, _collection)
     return converter

@@ -9,7 +9,6 @@ import pytest
 import bentotrace
 from bentotrace.adapter import adapt
 from bentotrace.exceptions import ConfigError, InvalidPluginError
-from bentotrace.testing import OTLPHTTPReceiver
 
 ACME = """
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -88,6 +87,8 @@ def test_upstreams_otlp_exporter_runs_by_its_name() -> None:
     pytest.importorskip(
         "opentelemetry.exporter.otlp.proto.http", reason="upstream's exporter runs in this test"
     )
+    from bentotrace.testing import OTLPHTTPReceiver
+
     with OTLPHTTPReceiver() as receiver:
         section = {"endpoint": receiver.endpoint, "headers": {"x-key": "k"}}
         source = {

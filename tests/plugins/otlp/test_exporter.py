@@ -12,9 +12,11 @@ import pytest
 
 import bentotrace
 from bentotrace.pipeline.status import DestinationStatus
-from bentotrace.testing import OTLPGRPCReceiver, OTLPHTTPReceiver
 
 pytest.importorskip("opentelemetry.proto", reason="the receivers decode with opentelemetry-proto")
+pytest.importorskip("grpc", reason="one of the receivers speaks gRPC with grpcio")
+
+from bentotrace.testing import OTLPGRPCReceiver, OTLPHTTPReceiver
 
 Receiver = Any
 Build = Callable[..., bentotrace.Tracing]
@@ -22,8 +24,6 @@ Build = Callable[..., bentotrace.Tracing]
 
 @pytest.fixture(params=["http", "grpc"])
 def protocol(request: pytest.FixtureRequest) -> str:
-    if request.param == "grpc":
-        pytest.importorskip("grpc", reason="OTLP over gRPC needs grpcio")
     return str(request.param)
 
 
