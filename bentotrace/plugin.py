@@ -15,15 +15,26 @@ from attrs import field, frozen
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from bentotrace.config.kinds import DURATION, HEADERS, NAMES, PATTERNS, Kind, milliseconds
+from bentotrace.config.kinds import (
+    ADDRESS,
+    DURATION,
+    HEADERS,
+    NAMES,
+    PATTERNS,
+    Address,
+    Kind,
+    milliseconds,
+)
 from bentotrace.transport.outcome import Outcome
 
 __all__ = [
+    "ADDRESS",
     "API_VERSION",
     "DURATION",
     "HEADERS",
     "NAMES",
     "PATTERNS",
+    "Address",
     "BuildContext",
     "ExporterPlugin",
     "Kind",
@@ -79,6 +90,8 @@ class Option:
         secret: whether its value must never be shown.
         unit: unit of the number, as "bytes".
         kind: how its values are read; None takes it from the field's annotation.
+        old_names: names that it had at the top of its exporter's section, or of the block; they
+            still work, with a note.
     """
 
     help: str
@@ -86,6 +99,7 @@ class Option:
     secret: bool = False
     unit: str | None = None
     kind: Kind | None = None
+    old_names: tuple[str, ...] = ()
 
     @staticmethod
     def of(attribute: attrs.Attribute[Any]) -> Option:
@@ -103,6 +117,7 @@ def option(
     secret: bool = False,
     unit: str | None = None,
     kind: Kind | None = None,
+    old_names: Sequence[str] = (),
     validator: Any = None,
 ) -> Any:
     """Declare one option of a schema, as a field of an attrs class.
@@ -118,9 +133,17 @@ def option(
         secret: keeps the value out of repr, messages, and all output.
         unit: unit of the number, as "bytes"; durations are always seconds.
         kind: how values are read, such as :data:`DURATION` or :data:`HEADERS`.
+        old_names: names that it had at the top of its exporter's section; they still work.
         validator: attrs validator(s), for range and form; each raises ValueError.
     """
-    record = Option(help=help, env=_variables(env), secret=secret, unit=unit, kind=kind)
+    record = Option(
+        help=help,
+        env=_variables(env),
+        secret=secret,
+        unit=unit,
+        kind=kind,
+        old_names=tuple(old_names),
+    )
     if factory is not None:
         default = attrs.Factory(factory)
     return field(
@@ -151,11 +174,13 @@ class Target:
         protocol: what is spoken, as "grpc"; "" when there is nothing to tell apart.
         endpoint: the final endpoint, without credentials.
         warnings: what about it is likely a mistake, a line each, with the fix.
+        notes: what is worth knowing of it and no mistake, a line each.
     """
 
     protocol: str
     endpoint: str
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def _ignore(outcome: Outcome, spans: int) -> None:

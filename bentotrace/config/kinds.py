@@ -20,8 +20,19 @@ import cattrs
 from attrs import frozen
 
 from bentotrace.config.report import closest
+from bentotrace.transport.outcome import without_credentials
 
-__all__ = ["DURATION", "HEADERS", "NAMES", "PATTERNS", "Kind", "kind_of", "milliseconds"]
+__all__ = [
+    "ADDRESS",
+    "DURATION",
+    "HEADERS",
+    "NAMES",
+    "PATTERNS",
+    "Address",
+    "Kind",
+    "kind_of",
+    "milliseconds",
+]
 
 
 @frozen
@@ -308,6 +319,25 @@ def _patterns(value: object) -> tuple[str, ...]:
             raise ValueError(f"[{index}] is not a regular expression: {error}") from None
     return tuple(value)
 
+
+class Address(str):
+    """A URL or ``host:port`` as it was given; its repr has no credentials."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(without_credentials(str(self)))
+
+
+def _address(value: object) -> Address:
+    text = _str(value).strip()
+    if not text:
+        raise ValueError("is empty; write a URL or host:port, or leave it out")
+    return Address(text)
+
+
+ADDRESS = Kind("a URL or host:port", _address)
+"""Where to send; typed as :class:`Address`, a ``str``."""
 
 DURATION = Kind("a duration", _duration, _parse_duration)
 """Seconds as a number, or text with a unit; typed as float seconds."""

@@ -171,6 +171,8 @@ class _Loader:
         if target is not None:
             for warning in target.warnings:
                 self.report.warn(warning)
+            for note in target.notes:
+                self.report.inform(note)
         settings = (*resolved.settings.values(), timeout)
         return ExporterConfig(plugin, options, seconds, target, settings)
 

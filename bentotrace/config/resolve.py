@@ -13,7 +13,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from bentotrace.config.document import Block
-from bentotrace.config.report import Path, Position, Report, closest
+from bentotrace.config.report import Path, Position, Report, closest, dotted
 from bentotrace.config.schema import Leaf, Section
 from bentotrace.plugin import Variable
 
@@ -108,7 +108,7 @@ def resolve(
         foreign: keys of this section that are somebody else's and left alone.
     """
     worker = _Resolver(block, environ, report, below, foreign)
-    worker.walk(section, (), _descend(block.value, below), overrides)
+    worker.walk(section, (), worker.given(), overrides)
     return Resolved(section, (*block.path, *below), worker.settings, block)
 
 
@@ -134,16 +134,25 @@ class _Resolver:
     foreign: Sequence[str]
     settings: dict[tuple[str, ...], Setting] = field(factory=dict)
 
+    def given(self) -> Any:
+        """Give what the block holds for the section."""
+        value: Any = self.block.value
+        for step in self.below:
+            value = value.get(step) if isinstance(value, Mapping) else None
+        return value
+
     def walk(self, section: Section, here: tuple[str, ...], given: Any, overrides: Any) -> None:
         path = (*self.block.path, *self.below, *here)
         document = self.block.document
         given = self._mapping(given, document.position(path), path)
         overrides = self._mapping(overrides, _OVERRIDE, path)
         valid = [child.name for child in section.children]
+        old: set[str] = set()
         if not here:
             valid += self.foreign
+            old = {name for _, leaf in section.leaves() for name in leaf.record.old_names}
         for key in given:
-            if key not in valid:
+            if key not in valid and key not in old:
                 where = document.key_position((*path, key))
                 self.report.problem(where, (*path, key), _unknown(key, valid))
         for key in overrides:
@@ -155,18 +164,35 @@ class _Resolver:
             if isinstance(child, Section):
                 self.walk(child, at, item, override)
             else:
-                candidates = tuple(self._candidates(child, item, override, (*path, child.name)))
+                candidates = tuple(self._candidates(child, item, override, at))
                 self.settings[at] = Setting((*self.below, *at), child, candidates)
 
-    def _candidates(self, leaf: Leaf, item: Any, override: Any, path: Path) -> Iterator[Candidate]:
+    def _candidates(
+        self, leaf: Leaf, item: Any, override: Any, at: tuple[str, ...]
+    ) -> Iterator[Candidate]:
         if override is not None:
             yield Candidate(Origin.OVERRIDE, str(_OVERRIDE), override, _OVERRIDE)
         yield from _from_variables(leaf.record.env, leaf, self.environ, self.report)
+        path = (*self.block.path, *self.below, *at)
         if item is not None:
             position = self.block.document.position(path)
             yield Candidate(Origin.FILE, str(position), item, position)
+        yield from self._under_old_names(leaf, path)
         if not leaf.required:
             yield Candidate(Origin.DEFAULT, "default", leaf.default, Position("default"))
+
+    def _under_old_names(self, leaf: Leaf, path: Path) -> Iterator[Candidate]:
+        """Find what the section gives under a name that the option had."""
+        given = self.given()
+        for name in leaf.record.old_names:
+            value = given.get(name) if isinstance(given, Mapping) else None
+            if value is not None:
+                old = (*self.block.path, *self.below, name)
+                position = self.block.document.position(old)
+                self.report.warn(
+                    f"{position}: {dotted(old)} is the old name of {dotted(path)}; write that"
+                )
+                yield Candidate(Origin.FILE, str(position), value, position)
 
     def _mapping(self, value: Any, position: Position, path: Path) -> Mapping[str, Any]:
         if value is None:
@@ -193,12 +219,6 @@ def _from_variables(
             report.warn(f"{variable.name} is malformed and ignored: {error}")
             continue
         yield Candidate(Origin.VARIABLE, variable.name, value, Position(variable.name))
-
-
-def _descend(value: Any, path: tuple[str, ...]) -> Any:
-    for step in path:
-        value = value.get(step) if isinstance(value, Mapping) else None
-    return value
 
 
 def _unknown(key: str, valid: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ __all__ = ["ProcessChannel", "guard_forks"]
 
 _PATIENCE_SECONDS = 0.2
 _CANCEL_SECONDS = 1.0
+_SETTLE_SECONDS = 0.1
 
 OpenChannel = Callable[[], tuple[Any, Callable[..., bytes]]]
 """Returns a channel and the method on it."""
@@ -76,11 +78,16 @@ class ProcessChannel:
         """Hold back new calls, and see that none is under way."""
         with self._changed:
             self._forking = True
-            if self._changed.wait_for(lambda: not self._calls, _PATIENCE_SECONDS):
+            if not self._calls:
                 return
-        self._close_channel()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._calls, _CANCEL_SECONDS)
+            ended = self._changed.wait_for(lambda: not self._calls, _PATIENCE_SECONDS)
+        if not ended:
+            self._close_channel()
+            with self._changed:
+                self._changed.wait_for(lambda: not self._calls, _CANCEL_SECONDS)
+        # gRPC's threads clean up after a call has ended; a lock that one of them holds now would
+        # stay locked in the child.
+        time.sleep(_SETTLE_SECONDS)
 
     def after_fork(self) -> None:
         """Let calls go on, in the parent."""

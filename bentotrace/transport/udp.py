@@ -20,14 +20,16 @@ from bentotrace.transport.deadline import Deadline, checked_timeout
 from bentotrace.transport.outcome import FailureKind, Outcome
 from bentotrace.transport.suppression import suppress_instrumentation
 
-__all__ = ["MAX_DATAGRAM", "Packing", "UDPTransport"]
+__all__ = ["MAX_DATAGRAM", "MIN_DATAGRAM", "Packing", "UDPTransport"]
 
 MAX_DATAGRAM = 65_507
 """The bytes that an IPv4 datagram can carry."""
 
+MIN_DATAGRAM = 512
+"""The smallest limit that is worth setting."""
+
 # macOS sends no larger datagram unless net.inet.udp.maxdgram is raised.
 _SMALL_DATAGRAM = 9_216
-_SMALLEST_LIMIT = 512
 
 # A receive buffer of the size that Linux gives by default (208 KiB) holds three datagrams of 64 kB.
 _BURST_BYTES = 128 * 1024
@@ -103,10 +105,10 @@ class UDPTransport:
         """
         if not 0 < port < 65_536:
             raise ValueError(f"port {port} is not between 1 and 65535")
-        if not _SMALLEST_LIMIT <= max_packet_size <= MAX_DATAGRAM:
+        if not MIN_DATAGRAM <= max_packet_size <= MAX_DATAGRAM:
             raise ValueError(
                 f"max_packet_size {max_packet_size} is not between "
-                f"{_SMALLEST_LIMIT} and {MAX_DATAGRAM}"
+                f"{MIN_DATAGRAM} and {MAX_DATAGRAM}"
             )
         self._host = host
         self._port = port
@@ -267,7 +269,7 @@ class UDPTransport:
     def _lower_limit(self, size: int) -> bool:
         """Take less for a datagram from now on; False when it could not be less."""
         lower = _SMALL_DATAGRAM if size > _SMALL_DATAGRAM else size // 2
-        if lower < _SMALLEST_LIMIT:
+        if lower < MIN_DATAGRAM:
             return False
         self._limit = lower
         self._logger.warning(

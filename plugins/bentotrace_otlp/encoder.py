@@ -24,6 +24,15 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
+from bentotrace.encoding import (
+    INT64_MAX,
+    INT64_MIN,
+    number_text,
+    plain_attributes,
+    shown,
+    to_bytes,
+)
+
 __all__ = ["TraceEncoder"]
 
 _MAX_KEYS = 1024
@@ -33,7 +42,6 @@ _MAX_DEPTH = 32
 _SHORT = 128
 
 _UINT64 = (1 << 64) - 1
-_INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 _DOUBLE = Struct("<d").pack
 _TIMES = Struct("<BQBQ").pack
@@ -68,13 +76,6 @@ def _varint(number: int) -> bytes:
 _BYTES = [bytes((number,)) for number in range(0x80)]
 
 
-def _text(value: str) -> bytes:
-    try:
-        return value.encode()
-    except UnicodeEncodeError:
-        return value.encode("utf-8", "replace")
-
-
 def _field(tag: bytes, content: bytes) -> bytes:
     """Write a length-delimited field."""
     return b"%b%b%b" % (tag, _varint(len(content)), content)
@@ -92,11 +93,11 @@ def _any_value(value: Any, depth: int = 0) -> bytes:
     if isinstance(value, bool):
         return b"\x10\x01" if value else b"\x10\x00"
     if isinstance(value, str):
-        return _field(b"\x0a", _text(value))
+        return _field(b"\x0a", to_bytes(value))
     if isinstance(value, int):
-        if _INT64_MIN <= value <= _INT64_MAX:
+        if INT64_MIN <= value <= INT64_MAX:
             return b"\x18" + _varint(value & _UINT64)
-        return _field(b"\x0a", _long_number(value))
+        return _field(b"\x0a", number_text(value).encode())
     if isinstance(value, float):
         return b"\x21" + _DOUBLE(value)
     if isinstance(value, bytes):
@@ -111,26 +112,11 @@ def _any_value(value: Any, depth: int = 0) -> bytes:
                 for key, item in value.items()
             ]
             return _field(b"\x32", b"".join(pairs))
-    return _field(b"\x0a", _text(_shown(value)))
-
-
-def _long_number(value: int) -> bytes:
-    try:
-        return str(value).encode()
-    except ValueError:
-        # Python refuses to print integers of thousands of digits in decimal.
-        return hex(value).encode()
-
-
-def _shown(value: object) -> str:
-    try:
-        return str(value)
-    except Exception:
-        return f"<{type(value).__name__}>"
+    return _field(b"\x0a", to_bytes(shown(value)))
 
 
 def _key_value(key: str, value: Any, depth: int = 0) -> bytes:
-    return _optional(b"\x0a", _text(key)) + _field(b"\x12", _any_value(value, depth))
+    return _optional(b"\x0a", to_bytes(key)) + _field(b"\x12", _any_value(value, depth))
 
 
 class _Prefixes:
@@ -140,7 +126,7 @@ class _Prefixes:
 
     def __init__(self, tag: bytes, key: str) -> None:
         self._tag = tag
-        self._head = _optional(b"\x0a", _text(key))
+        self._head = _optional(b"\x0a", to_bytes(key))
         # Filled when a length first occurs: most keys see a few lengths only.
         self.text: list[bytes | None] = [None] * _SHORT
         self.number = [self._before(b"\x18", length) for length in range(11)]
@@ -180,7 +166,7 @@ class _Names:
         """Give the field of a name that is not known yet."""
         if len(self._known) >= _MAX_KEYS:
             self._known.clear()
-        made = self._known[name] = _optional(self._tag, _text(name))
+        made = self._known[name] = _optional(self._tag, to_bytes(name))
         return made
 
     @property
@@ -199,7 +185,7 @@ class _Attributes:
     def _prefixes(self, key: str) -> _Prefixes:
         if len(self._keys) >= _MAX_KEYS:
             self._keys.clear()
-        made = self._keys[key] = _Prefixes(self._tag, key if isinstance(key, str) else _shown(key))
+        made = self._keys[key] = _Prefixes(self._tag, key if isinstance(key, str) else shown(key))
         return made
 
     def write(self, attributes: Mapping[str, Any], out: list[bytes]) -> None:
@@ -216,7 +202,7 @@ class _Attributes:
                 try:
                     data = value.encode()
                 except UnicodeEncodeError:
-                    data = _text(value)
+                    data = to_bytes(value)
                 length = len(data)
                 if length < _SHORT:
                     out += (prefixes.text[length] or prefixes.before_text(length), data)
@@ -225,7 +211,7 @@ class _Attributes:
             elif kind is int:
                 if 0 <= value < 0x80:
                     out += (prefixes.number[1], _BYTES[value])
-                elif _INT64_MIN <= value <= _INT64_MAX:
+                elif INT64_MIN <= value <= INT64_MAX:
                     data = _varint(value & _UINT64)
                     out += (prefixes.number[len(data)], data)
                 else:
@@ -256,7 +242,7 @@ class _ResourceContext:
         self.resource = resource
         self.group = group
         self.head = _field(b"\x0a", b"".join(out))
-        self.tail = _optional(b"\x1a", _text(resource.schema_url or ""))
+        self.tail = _optional(b"\x1a", to_bytes(resource.schema_url or ""))
 
 
 class _ScopeContext:
@@ -276,13 +262,13 @@ class _ScopeContext:
             self.head, self.tail = b"\x0a\x00", b""
             return
         out = [
-            _optional(b"\x0a", _text(scope.name or "")),
-            _optional(b"\x12", _text(scope.version or "")),
+            _optional(b"\x0a", to_bytes(scope.name or "")),
+            _optional(b"\x12", to_bytes(scope.version or "")),
         ]
         # Scopes have attributes since opentelemetry-sdk 1.28.
         attributes.write(getattr(scope, "attributes", None) or {}, out)
         self.head = _field(b"\x0a", b"".join(out))
-        self.tail = _optional(b"\x1a", _text(scope.schema_url or ""))
+        self.tail = _optional(b"\x1a", to_bytes(scope.schema_url or ""))
 
 
 class TraceEncoder:
@@ -362,7 +348,7 @@ class TraceEncoder:
         trace_id = context.trace_id
         out = [_IDS(0x0A10, trace_id >> 64, trace_id & _UINT64, 0x1208, context.span_id)]
         if context.trace_state:
-            out.append(_field(b"\x1a", _text(context.trace_state.to_header())))
+            out.append(_field(b"\x1a", to_bytes(context.trace_state.to_header())))
         flags = _LOCAL_FLAGS
         if parent is not None:
             out += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
@@ -377,7 +363,7 @@ class TraceEncoder:
         attributes = span.attributes
         if attributes:
             # A copy is a plain dict, made in C; reading the proxy would lock it item by item.
-            self._span_attributes.write(_plain(attributes), out)
+            self._span_attributes.write(plain_attributes(attributes), out)
         if span.dropped_attributes:
             out += (b"\x50", _varint(span.dropped_attributes))
         for event in span.events:
@@ -400,7 +386,7 @@ class TraceEncoder:
         ]
         attributes = event.attributes
         if attributes:
-            self._event_attributes.write(_plain(attributes), parts)
+            self._event_attributes.write(plain_attributes(attributes), parts)
         if event.dropped_attributes:
             parts += (b"\x20", _varint(event.dropped_attributes))
         body = b"".join(parts)
@@ -411,7 +397,7 @@ class TraceEncoder:
         trace_id = context.trace_id
         out = [_IDS(0x0A10, trace_id >> 64, trace_id & _UINT64, 0x1208, context.span_id)]
         if link.attributes:
-            self._link_attributes.write(_plain(link.attributes), out)
+            self._link_attributes.write(plain_attributes(link.attributes), out)
         if link.dropped_attributes:
             out += (b"\x28", _varint(link.dropped_attributes))
         out.append(_LINK_REMOTE_FLAGS if context.is_remote else _LINK_LOCAL_FLAGS)
@@ -423,17 +409,9 @@ _KINDS = {kind: b"\x30" + _BYTES[kind.value + 1] for kind in SpanKind}
 _UNSET = b"\x7a\x00"
 
 
-def _plain(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-    try:
-        plain: Mapping[str, Any] = attributes.copy()  # type: ignore[attr-defined]
-    except AttributeError:
-        return attributes
-    return plain
-
-
 def _status(status: Status) -> bytes:
     code = status.status_code.value
-    described = _optional(b"\x12", _text(status.description or ""))
+    described = _optional(b"\x12", to_bytes(status.description or ""))
     return _field(b"\x7a", described + (b"\x18" + _BYTES[code] if code else b""))
 
 

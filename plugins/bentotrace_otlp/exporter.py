@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.plugin import BuildContext
 from bentotrace.transport import FailureKind, Outcome, TLSConfig
+from bentotrace.transport.halving import explain_size, send_in_halves
 from bentotrace.transport.protobuf import read_fields
 from bentotrace_otlp.config import GRPCOptions, HTTPOptions, OTLPOptions
 from bentotrace_otlp.encoder import TraceEncoder
@@ -23,7 +24,7 @@ _CONTENT_TYPE = "application/x-protobuf"
 
 
 class _Transport(Protocol):
-    def send(self, body: bytes) -> Outcome: ...
+    def send(self, body: bytes, *, timeout: float | None = None) -> Outcome: ...
 
     def close(self) -> None: ...
 
@@ -38,14 +39,19 @@ class OTLPExporter(SpanExporter):
 
     def __init__(self, transport: _Transport, context: BuildContext) -> None:
         self._transport = transport
-        self._report = context.report
+        self._context = context
         self._encoder = TraceEncoder()
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch; what became of it is reported to the context."""
-        outcome = _judged(self._transport.send(self._encoder.encode(spans)))
-        self._report(outcome, len(spans))
-        return SpanExportResult.SUCCESS if outcome.ok else SpanExportResult.FAILURE
+        """Send a batch, and less at a time when that is too large.
+
+        What became of it is reported to the context.
+        """
+        sent = True
+        for outcome, part in send_in_halves(spans, self._send, timeout=self._context.timeout):
+            self._context.report(outcome, len(part))
+            sent &= outcome.ok
+        return SpanExportResult.SUCCESS if sent else SpanExportResult.FAILURE
 
     def shutdown(self) -> None:
         """Close the connection; what is being sent ends as a failure."""
@@ -54,6 +60,11 @@ class OTLPExporter(SpanExporter):
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Return True: nothing waits in here."""
         return True
+
+    def _send(self, spans: Sequence[ReadableSpan], timeout: float) -> Outcome:
+        body = self._encoder.encode(spans)
+        outcome = _judged(self._transport.send(body, timeout=timeout))
+        return explain_size(outcome, spans, len(body))
 
 
 def _transport(options: OTLPOptions, context: BuildContext) -> _Transport:

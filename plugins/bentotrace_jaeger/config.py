@@ -1,0 +1,169 @@
+"""The section ``jaeger``, and the ``OTEL_EXPORTER_JAEGER_*`` variables above it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from attrs import frozen
+
+from bentotrace.exceptions import OptionError
+from bentotrace.plugin import ADDRESS, HEADERS, Address, Variable, option
+from bentotrace.transport.udp import MAX_DATAGRAM, MIN_DATAGRAM
+from bentotrace_jaeger.destination import (
+    Agent,
+    Collector,
+    resolve_agent,
+    resolve_grpc,
+    resolve_http,
+)
+
+__all__ = ["GRPCOptions", "JaegerOptions", "ThriftOptions"]
+
+_PREFIX = "OTEL_EXPORTER_JAEGER_"
+_CERTIFICATE_HELP = (
+    "Certificate authority that the collector's certificate is checked with, a PEM file."
+)
+_HEADERS_HELP = "Headers of every request, as a mapping or a list of pairs."
+
+
+def _protocol(text: str) -> str:
+    if text == "udp/thrift.binary":
+        raise ValueError("agents are sent udp/thrift.compact; write that, and port 6831")
+    return "thrift" if text in {"http/thrift.binary", "udp/thrift.compact"} else text
+
+
+def _between(low: int, high: int) -> Any:
+    def check(_instance: object, _attribute: object, value: int | None) -> None:
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"must be between {low} and {high}")
+
+    return check
+
+
+@frozen
+class ThriftOptions:
+    """The section ``jaeger.thrift``: the agent, and what only Thrift over HTTP uses."""
+
+    agent_host_name: str | None = option(
+        default=None,
+        env=[_PREFIX + "AGENT_HOST"],
+        old_names=["address"],
+        help="Name or address of the agent; localhost when left out.",
+    )
+    agent_port: int | None = option(
+        default=None,
+        env=[_PREFIX + "AGENT_PORT"],
+        old_names=["port"],
+        validator=_between(1, 65535),
+        help="UDP port on which the agent takes Thrift's compact protocol; 6831 when left out.",
+    )
+    udp_split_oversized_batches: bool = option(
+        default=True,
+        env=[_PREFIX + "AGENT_SPLIT_OVERSIZED_BATCHES"],
+        help="Whether a batch that does not fit in one datagram goes in several; otherwise it is "
+        "lost, and counted as failed.",
+    )
+    max_packet_size: int = option(
+        default=65_000,
+        unit="bytes",
+        validator=_between(MIN_DATAGRAM, MAX_DATAGRAM),
+        help="Size of a datagram, at the most.",
+    )
+    certificate_file: str | None = option(
+        default=None, env=[_PREFIX + "CERTIFICATE"], help=_CERTIFICATE_HELP
+    )
+    headers: dict[str, str] = option(factory=dict, kind=HEADERS, secret=True, help=_HEADERS_HELP)
+
+
+@frozen
+class GRPCOptions:
+    """The section ``jaeger.grpc``."""
+
+    endpoint: Address | None = option(
+        default=None,
+        kind=ADDRESS,
+        help="The collector; collector_endpoint when left out, else localhost:14250.",
+    )
+    insecure: bool = option(
+        default=False,
+        env=[_PREFIX + "GRPC_INSECURE"],
+        help="Whether an endpoint without a scheme is spoken to without TLS.",
+    )
+    certificate_file: str | None = option(
+        default=None, env=[_PREFIX + "CERTIFICATE"], help=_CERTIFICATE_HELP
+    )
+    headers: dict[str, str] = option(factory=dict, kind=HEADERS, secret=True, help=_HEADERS_HELP)
+
+
+@frozen
+class JaegerOptions:
+    """The section ``jaeger``."""
+
+    protocol: Literal["thrift", "grpc"] = option(
+        default="thrift",
+        env=[Variable(_PREFIX + "PROTOCOL", _protocol)],
+        help="Thrift to an agent (UDP) or a collector (HTTP), or protobuf to a collector (gRPC).",
+    )
+    collector_endpoint: Address | None = option(
+        default=None,
+        kind=ADDRESS,
+        env=[_PREFIX + "ENDPOINT"],
+        help="The collector: a URL for thrift, a URL or host:port for grpc. With thrift, spans "
+        "then go there and not to the agent.",
+    )
+    username: str | None = option(
+        default=None,
+        env=[_PREFIX + "USER"],
+        help="User name for a collector that is sent Thrift over HTTP.",
+    )
+    password: str | None = option(
+        default=None, env=[_PREFIX + "PASSWORD"], secret=True, help="Password of that user."
+    )
+    thrift: ThriftOptions = option(factory=ThriftOptions, help="What only protocol: thrift uses.")
+    grpc: GRPCOptions = option(factory=GRPCOptions, help="What only protocol: grpc uses.")
+
+    def __attrs_post_init__(self) -> None:
+        name = "collector_endpoint"
+        try:
+            if self.protocol == "grpc" and self.grpc.endpoint is not None:
+                name = "grpc.endpoint"
+            elif self.protocol == "thrift" and self.collector_endpoint is None:
+                name = "thrift.agent_host_name"
+            self.destination()
+        except ValueError as error:
+            raise OptionError(name, str(error)) from None
+        if (self.username is None) != (self.password is None):
+            missing = "password" if self.password is None else "username"
+            raise OptionError(missing, "username and password are given together")
+
+    def destination(self) -> Agent | Collector:
+        """Tell where the spans go.
+
+        Raises:
+            ValueError: the endpoint that counts is none; the message says what to write.
+        """
+        if self.protocol == "grpc":
+            endpoint = self.grpc.endpoint or self.collector_endpoint
+            return resolve_grpc(endpoint, self.grpc.insecure)
+        if self.collector_endpoint is not None:
+            return resolve_http(self.collector_endpoint)
+        return resolve_agent(self.thrift.agent_host_name, self.thrift.agent_port)
+
+    def notes(self) -> tuple[str, ...]:
+        """Tell what of this is given and has no effect, and why."""
+        agent = self.thrift.agent_host_name is not None or self.thrift.agent_port is not None
+        notes: tuple[str, ...] = ()
+        if agent and isinstance(self.destination(), Collector):
+            notes += (
+                "jaeger has an agent and a collector: only the collector gets spans; leave out "
+                "jaeger.collector_endpoint to send to the agent, over UDP"
+                if self.protocol == "thrift"
+                else "jaeger has an agent and protocol: grpc: only the collector gets spans",
+            )
+        over_http = self.protocol == "thrift" and self.collector_endpoint is not None
+        if self.username is not None and not over_http:
+            notes += (
+                "jaeger.username and jaeger.password are only sent with Thrift over HTTP, which "
+                "protocol: thrift and a collector_endpoint select",
+            )
+        return notes
