@@ -38,7 +38,8 @@ class _Transport:
 
     name: str
     receiver: Callable[[], Receiver]
-    options: Callable[[str], Mapping[str, Any]]
+    exporter: str
+    options: Callable[[Receiver], Mapping[str, Any]]
 
 
 @click.command()
@@ -73,18 +74,43 @@ def demo(file: str | None, requests: int) -> int:
 
 
 def _transports() -> tuple[_Transport, ...]:
-    from bentotrace.testing import OTLPGRPCReceiver, OTLPHTTPReceiver
-
-    def otlp(protocol: str) -> Callable[[str], Mapping[str, Any]]:
-        return lambda endpoint: {
-            "exporter_type": "otlp",
-            "otlp": {"protocol": protocol, "endpoint": endpoint},
-        }
+    from bentotrace.testing import (
+        JaegerGRPCReceiver,
+        JaegerHTTPReceiver,
+        JaegerUDPReceiver,
+        OTLPGRPCReceiver,
+        OTLPHTTPReceiver,
+        ZipkinReceiver,
+    )
 
     return (
-        _Transport("OTLP over HTTP", OTLPHTTPReceiver, otlp("http")),
-        _Transport("OTLP over gRPC", OTLPGRPCReceiver, otlp("grpc")),
+        _Transport("OTLP over HTTP", OTLPHTTPReceiver, "otlp", _collector("http", "endpoint")),
+        _Transport("OTLP over gRPC", OTLPGRPCReceiver, "otlp", _collector("grpc", "endpoint")),
+        _Transport("Jaeger over UDP", JaegerUDPReceiver, "jaeger", _agent),
+        _Transport(
+            "Jaeger over HTTP",
+            JaegerHTTPReceiver,
+            "jaeger",
+            _collector("thrift", "collector_endpoint"),
+        ),
+        _Transport(
+            "Jaeger over gRPC",
+            JaegerGRPCReceiver,
+            "jaeger",
+            _collector("grpc", "collector_endpoint"),
+        ),
+        _Transport(
+            "Zipkin", ZipkinReceiver, "zipkin", lambda receiver: {"endpoint": receiver.endpoint}
+        ),
     )
+
+
+def _collector(protocol: str, option: str) -> Callable[[Receiver], Mapping[str, Any]]:
+    return lambda receiver: {"protocol": protocol, option: receiver.endpoint}
+
+
+def _agent(receiver: Receiver) -> Mapping[str, Any]:
+    return {"thrift": {"agent_host_name": receiver.host, "agent_port": receiver.port}}
 
 
 def _to_receivers(console: Console, requests: int) -> int:
@@ -96,7 +122,8 @@ def _to_receivers(console: Console, requests: int) -> int:
             options = {
                 "sample_rate": 1.0,
                 "resource": {"attributes": {"service.name": "iris"}},
-                **transport.options(receiver.endpoint),
+                "exporter_type": transport.exporter,
+                transport.exporter: transport.options(receiver),
             }
             # Only what the demo itself says counts here, whatever the environment holds.
             with bentotrace.build({}, **options) as tracing:
