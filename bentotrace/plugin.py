@@ -166,6 +166,12 @@ def exporter_timeout(text: str) -> float:
     return seconds / 1000.0 if bare and seconds >= 100 else seconds
 
 
+def _timeout_variables(names: Sequence[str | Variable]) -> tuple[Variable, ...]:
+    return tuple(
+        Variable(name, exporter_timeout) if isinstance(name, str) else name for name in names
+    )
+
+
 @frozen
 class Target:
     """Where an exporter's spans go, for the start-up line and ``bentotrace explain``.
@@ -225,7 +231,8 @@ class ExporterPlugin:
         summary: one line for ``bentotrace plugins``.
         stability: how far it can be relied on.
         extra: requirement that brings its dependencies, as ``bentotrace[otlp]``.
-        timeout_env: the variables that override the common ``timeout`` for this exporter.
+        timeout_env: the variables that override the common ``timeout`` for this exporter; a name
+            alone is read as :func:`exporter_timeout` does.
         target: tells where the spans go; it imports nothing that only ``create`` needs.
         api_version: version of the contract it was written for.
     """
@@ -236,6 +243,6 @@ class ExporterPlugin:
     summary: str
     stability: Stability = Stability.STABLE
     extra: str | None = None
-    timeout_env: tuple[Variable, ...] = field(default=(), converter=_variables)
+    timeout_env: tuple[Variable, ...] = field(default=(), converter=_timeout_variables)
     target: Callable[[Any], Target] | None = None
     api_version: int = API_VERSION

@@ -61,7 +61,10 @@ def constant_tags(scope: InstrumentationScope | None, kind: SpanKind) -> list[Ta
 
 
 def span_tags(span: ReadableSpan) -> list[Tag]:
-    """Give the tags of a span's status, and of what it dropped; most spans have none."""
+    """Give the tags of status, trace state, and what was dropped; most spans have none.
+
+    The trace state's name is the one that Jaeger gives it when it comes over OTLP.
+    """
     tags: list[Tag] = []
     status = span.status
     code = status.status_code
@@ -71,6 +74,9 @@ def span_tags(span: ReadableSpan) -> list[Tag]:
             tags.append(("otel.status_description", status.description))
         if code is StatusCode.ERROR:
             tags.append(("error", True))
+    state = span.context.trace_state
+    if state:
+        tags.append(("w3c.tracestate", state.to_header()))
     if span.dropped_attributes:
         tags.append((DROPPED_ATTRIBUTES, span.dropped_attributes))
     if span.dropped_events:
