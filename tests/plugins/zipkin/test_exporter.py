@@ -1,0 +1,209 @@
+"""The exporter against a real receiver, through the whole pipeline, and its options."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bentotrace
+from bentotrace.exceptions import ConfigError
+from bentotrace.pipeline.status import DestinationStatus
+from bentotrace.testing import ZipkinReceiver
+
+
+@pytest.fixture
+def receiver() -> Iterator[ZipkinReceiver]:
+    with ZipkinReceiver() as made:
+        yield made
+
+
+def build(**zipkin: Any) -> bentotrace.Tracing:
+    return bentotrace.build(
+        {"exporter_type": "zipkin", "sample_rate": 1, "timeout": 5, "zipkin": zipkin}
+    )
+
+
+def end_spans(tracing: bentotrace.Tracing, *names: str) -> DestinationStatus:
+    """End spans, shut down, and give the destination's status."""
+    tracer = tracing.provider.get_tracer("test")
+    for name in names:
+        tracer.start_span(name).end()
+    tracing.shutdown()
+    return tracing.status().destinations[0]
+
+
+def load(**zipkin: Any) -> bentotrace.Config:
+    return bentotrace.load_config({"exporter_type": "zipkin", "zipkin": zipkin})
+
+
+def endpoint(**zipkin: Any) -> str:
+    target = load(**zipkin).exporters[0].target
+    assert target is not None
+    return target.endpoint
+
+
+def test_spans_arrive_with_the_local_node(receiver: ZipkinReceiver) -> None:
+    tracing = build(
+        endpoint=receiver.endpoint,
+        local_node_ipv4="192.0.2.1",
+        local_node_ipv6="2001:DB8::1",
+        local_node_port=8080,
+        headers={"X-Api-Key": "k1"},
+    )
+
+    status = end_spans(tracing, "one", "two")
+
+    received = receiver.wait(2)
+    assert [span.name for span in received] == ["one", "two"]
+    local = received[0].raw["localEndpoint"]
+    assert (local["ipv4"], local["ipv6"], local["port"]) == ("192.0.2.1", "2001:db8::1", 8080)
+    (request,) = receiver.requests
+    assert request.headers["x-api-key"] == "k1"
+    assert request.headers["content-type"] == "application/json"
+    assert (status.exported, status.failed) == (2, 0)
+
+
+def test_gzip_arrives_as_the_same_spans(receiver: ZipkinReceiver) -> None:
+    names = [f"span {number}" for number in range(100)]
+
+    end_spans(build(endpoint=receiver.endpoint, compression="gzip"), *names)
+
+    assert [span.name for span in receiver.wait(100)] == names
+    assert receiver.requests[0].encoding == "gzip"
+
+
+def test_what_is_too_large_is_halved_and_one_offender_dropped_and_named(
+    receiver: ZipkinReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    # All of them, then the first half, then the first of that.
+    receiver.respond_with(413, times=3)
+
+    status = end_spans(build(endpoint=receiver.endpoint), "huge", "b", "c", "d")
+
+    assert [span.name for span in receiver.wait(3)] == ["b", "c", "d"]
+    assert (status.exported, status.failed) == (3, 1)
+    assert "span 'huge' alone is too large (" in caplog.text
+
+
+def test_a_refusal_is_a_failure_with_reason_and_endpoint(receiver: ZipkinReceiver) -> None:
+    receiver.respond_with(400, body=b"bad tenant")
+
+    status = end_spans(build(endpoint=receiver.endpoint), "one")
+
+    assert status.failed == 1
+    assert status.last_error is not None
+    assert "bad tenant" in status.last_error.reason
+    assert str(receiver.port) in status.last_error.endpoint
+
+
+def test_what_is_retryable_is_sent_again(receiver: ZipkinReceiver) -> None:
+    receiver.respond_with(503)
+
+    status = end_spans(build(endpoint=receiver.endpoint), "one")
+
+    assert (status.exported, status.failed) == (1, 0)
+    assert len(receiver.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "http://localhost:9411/api/v2/spans"),
+        ({"endpoint": "http://z:9411"}, "http://z:9411/api/v2/spans"),
+        ({"endpoint": "http://z:9411/"}, "http://z:9411/api/v2/spans"),
+        ({"endpoint": "https://z/other"}, "https://z/other"),
+        ({"url": "http://old:9411"}, "http://old:9411/api/v2/spans"),
+        ({"endpoint": "http://u:p@z"}, "http://z/api/v2/spans"),
+    ],
+    ids=str,
+)
+def test_an_endpoint_without_a_path_gets_the_apis(given: dict[str, Any], url: str) -> None:
+    assert endpoint(**given) == url
+
+
+def test_the_variables_are_above_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_ZIPKIN_ENDPOINT", "http://v:1")
+    monkeypatch.setenv("OTEL_EXPORTER_ZIPKIN_TIMEOUT", "2500")
+
+    assert endpoint(endpoint="http://file") == "http://v:1/api/v2/spans"
+    assert load().exporters[0].timeout == 2.5
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "t.yaml"
+    file.write_text(
+        """\
+tracing:
+  exporter_type: zipkin
+  zipkin:
+    endpoint: zipkin:9411
+    local_node_ipv4: 192.0.2.300
+    local_node_ipv6: 192.0.2.1
+    local_node_port: 70000
+    compression: gz
+    header: {a: b}
+""",
+        encoding="utf-8",
+    )
+
+    with pytest.raises(ConfigError) as caught:
+        bentotrace.load_config(str(file))
+
+    assert [str(p).removeprefix(f"{file}:") for p in caught.value.problems] == [
+        "4:15: tracing.zipkin.endpoint: has no scheme; write it as "
+        "http://localhost:9411/api/v2/spans",
+        "5:22: tracing.zipkin.local_node_ipv4: is no IPv4 address; write it as 192.0.2.1, "
+        "in quotes",
+        "6:22: tracing.zipkin.local_node_ipv6: is no IPv6 address; write it as 2001:db8::1, "
+        "in quotes",
+        "7:22: tracing.zipkin.local_node_port: must be between 1 and 65535",
+        "8:18: tracing.zipkin.compression: must be one of none, gzip; did you mean gzip?",
+        "9:5: tracing.zipkin.header: unknown option; did you mean headers?",
+    ]
+
+
+@pytest.mark.parametrize("given", ["http://z:9411/api/v1/spans", "http://z:4318"])
+def test_a_likely_mistake_is_warned_of(given: str) -> None:
+    (note,) = load(endpoint=given).notes
+
+    assert note.warning
+
+
+def test_credentials_are_shown_nowhere(
+    receiver: ZipkinReceiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    given = receiver.endpoint.replace("http://", "http://user:s3cret@")
+    tracing = build(endpoint=given, headers={"x-token": "t0ken"})
+
+    status = end_spans(tracing, "one")
+
+    (request,) = receiver.requests
+    assert request.headers["authorization"].startswith("Basic ")
+    text = repr(tracing.config) + repr(status) + caplog.text
+    assert "s3cret" not in text
+    assert "t0ken" not in text
+
+
+def test_sending_imports_neither_grpc_nor_requests_nor_protobuf(receiver: ZipkinReceiver) -> None:
+    script = f"""
+import sys
+import bentotrace
+options = {{"endpoint": {receiver.endpoint!r}}}
+source = {{"exporter_type": "zipkin", "sample_rate": 1, "zipkin": options}}
+with bentotrace.build(source) as tracing:
+    tracing.provider.get_tracer("test").start_span("one").end()
+assert tracing.status().destinations[0].exported == 1
+loaded = {{"grpc", "google.protobuf", "requests"}} & set(sys.modules)
+sys.exit(f"imported {{loaded}}" if loaded else 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+
+from bentotrace.encoding import (
+    MAX_FLOAT,
+    Known,
+    group_by_resource,
+    json_text,
+    number_text,
+    plain_attributes,
+    shown,
+    to_bytes,
+    to_microseconds,
+)
+
+
+def test_spans_are_grouped_by_equal_resources_in_their_order() -> None:
+    first, second, third = Resource({"a": 1}), Resource({"b": 1}), Resource({"a": 1})
+    spans = [
+        ReadableSpan(str(number), resource=resource)
+        for number, resource in enumerate([first, second, third, second])
+    ]
+
+    groups = group_by_resource(spans)
+
+    assert [[span.name for span in group] for group in groups] == [["0", "2"], ["1", "3"]]
+    assert group_by_resource(spans[:1]) == [spans[:1]]
+    assert group_by_resource([]) == []
+
+
+def test_known_makes_each_once_and_stays_small() -> None:
+    made: list[int] = []
+    known: Known[int, int] = Known(lambda key: made.append(key) or key * 2)  # type: ignore[func-returns-value]
+
+    assert [known[5], known[5]] == [10, 10]
+    assert made == [5]
+    for key in range(10_000):
+        assert known[key] == key * 2
+    assert len(known) < 2000
+
+
+def test_attributes_are_copied_whatever_they_are() -> None:
+    bounded = BoundedAttributes(attributes={"a": 1})
+
+    assert type(plain_attributes(bounded)) is dict
+    assert plain_attributes(bounded) == {"a": 1}
+    assert plain_attributes(None) == {}
+    assert plain_attributes({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (5, "5"),
+        (1 << 70, str(1 << 70)),
+        (0.1, "0.1"),
+        (math.nan, "NaN"),
+        (math.inf, "Infinity"),
+        (-math.inf, "-Infinity"),
+        (MAX_FLOAT, "1.7976931348623157e+308"),
+    ],
+)
+def test_any_number_has_a_text(value: float, text: str) -> None:
+    assert number_text(value) == text
+
+
+def test_a_number_of_thousands_of_digits_is_written_in_hexadecimal() -> None:
+    assert int(number_text(-(10**5000)), 16) == -(10**5000)
+
+
+@pytest.mark.parametrize(
+    ("value", "parsed"),
+    [
+        ("ü", "ü"),
+        (None, None),
+        ([1, True, 2.5, "a", None], [1, True, 2.5, "a", None]),
+        ({1: (math.nan, 1 << 64, b"\xff")}, {"1": ["NaN", str(1 << 64), "\ufffd"]}),
+        (object, str(object)),
+    ],
+)
+def test_any_value_has_json(value: Any, parsed: Any) -> None:
+    assert json.loads(json_text(value)) == parsed
+
+
+def test_endless_nesting_ends_in_text() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+
+    assert json_text(endless).startswith("[" * 32 + '"[')
+
+
+def test_what_cannot_be_shown_is_named() -> None:
+    class Broken:
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert shown(Broken()) == "<Broken>"
+
+
+def test_lone_surrogates_become_question_marks() -> None:
+    assert to_bytes("ü\ud800") == b"\xc3\xbc?"
+
+
+@pytest.mark.parametrize(("nanoseconds", "microseconds"), [(0, 0), (499, 0), (500, 1), (1499, 1)])
+def test_microseconds_are_rounded(nanoseconds: int, microseconds: int) -> None:
+    assert to_microseconds(nanoseconds) == microseconds
