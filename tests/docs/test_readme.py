@@ -56,13 +56,20 @@ def test_every_common_option_is_in_the_readme_with_its_variables() -> None:
             assert f"`{variable.name}`" in cells
 
 
-def test_every_option_of_otlp_is_in_the_readme_with_its_variables() -> None:
-    cells = _cells()
-    for path, leaf in section_of(load("otlp").config).leaves():
+@pytest.mark.parametrize("name", ["jaeger", "otlp", "zipkin"])
+def test_every_option_of_an_exporter_is_in_the_readme_with_its_variables(name: str) -> None:
+    (cells,) = re.findall(rf"The section `{name}`;.*?\n\n(\|.*?)\n\n", README, re.DOTALL)
+    for path, leaf in section_of(load(name).config).leaves():
         assert f"`{'.'.join(path)}`" in cells
         for variable in leaf.record.env:
-            suffix = re.sub("OTEL_EXPORTER_OTLP_(TRACES_)?", "", variable.name)
+            suffix = re.sub(f"OTEL_EXPORTER_{name.upper()}_(TRACES_)?", "", variable.name)
             assert f"`…{suffix}`" in cells
+
+
+@pytest.mark.parametrize("name", ["jaeger", "otlp", "zipkin"])
+def test_the_timeouts_of_the_exporters_are_in_the_readme(name: str) -> None:
+    for variable in load(name).timeout_env:
+        assert f"`{variable.name}`" in _cells()
 
 
 def test_every_extra_is_in_the_readme() -> None:

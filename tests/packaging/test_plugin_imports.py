@@ -12,6 +12,7 @@ import pytest
 
 PUBLIC_MODULES = (
     "bentotrace",
+    "bentotrace.encoding",
     "bentotrace.exceptions",
     "bentotrace.hookspecs",
     "bentotrace.plugin",

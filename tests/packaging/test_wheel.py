@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-PACKAGES = {"bentotrace", "bentotrace_console", "bentotrace_otlp"}
+PACKAGES = {
+    "bentotrace",
+    "bentotrace_console",
+    "bentotrace_jaeger",
+    "bentotrace_otlp",
+    "bentotrace_zipkin",
+}
 NOT_AT_RUN_TIME = {"protobuf", "googleapis-common-protos", "requests", "thrift"}
 
 
@@ -66,14 +72,19 @@ def test_the_entry_points_are_there(wheel: Path) -> None:
     assert dict(parser["console_scripts"]) == {"bentotrace": "bentotrace.cli:main"}
     assert dict(parser["bentotrace.exporters"]) == {
         "console": "bentotrace_console",
+        "jaeger": "bentotrace_jaeger",
         "otlp": "bentotrace_otlp",
+        "zipkin": "bentotrace_zipkin",
     }
 
 
 def test_the_extras_have_the_names_people_know(metadata: Message) -> None:
     extras = set(metadata.get_all("Provides-Extra") or ())
 
-    assert {"all", "cli", "demo", "grpc", "otlp", "testing", "tracing-otlp"} <= extras
+    exporters = {"jaeger", "otlp", "zipkin"}
+    assert {"all", "cli", "demo", "grpc", "testing", "upstream"} <= extras
+    assert exporters <= extras
+    assert {f"tracing-{name}" for name in exporters} <= extras
 
 
 def test_nothing_that_fights_over_versions_is_required(metadata: Message) -> None:

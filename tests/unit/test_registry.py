@@ -156,8 +156,8 @@ def test_a_plugin_that_breaks_the_contract_is_told(
     ("name", "hint"),
     [
         ("jaeger_thrift", "pip install 'bentotrace[upstream]'"),
-        ("zzz", "installed are console, otlp, none"),
-        ("Console", "did you mean console? installed are console, otlp, none"),
+        ("zzz", "installed are console, jaeger, otlp, zipkin, none"),
+        ("Console", "did you mean console? installed are console, jaeger, otlp, zipkin, none"),
     ],
 )
 def test_an_unknown_name_says_what_to_do(name: str, hint: str) -> None:

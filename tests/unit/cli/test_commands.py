@@ -44,7 +44,7 @@ def test_plugins_are_listed_as_a_table_and_as_json(run: Run) -> None:
 
     assert table.returncode == 0
     assert "exporter_type" in table.stdout
-    assert [item["name"] for item in listed] == ["console", "otlp"]
+    assert [item["name"] for item in listed] == ["console", "jaeger", "otlp", "zipkin"]
     for item in listed:
         assert item["name"] in table.stdout
         assert item["summary"][:30] in table.stdout
@@ -69,7 +69,7 @@ def test_a_wrong_file_gives_every_problem_with_its_position(run: Run, tmp_path: 
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
         "bad.yaml:2:18: tracing.exporter_type: no exporter named 'oltp'; did you mean otlp? "
-        "installed are console, otlp, none",
+        "installed are console, jaeger, otlp, zipkin, none",
         "bad.yaml:3:16: tracing.sample_rate: must be between 0 (no trace) and 1 (every trace)",
         "bad.yaml:4:3: tracing.tiemout: unknown option; did you mean timeout?",
         "3 problems",
@@ -107,24 +107,26 @@ def test_a_wrong_file_ends_the_demo_without_a_traceback(run: Run, tmp_path: Path
 
 
 def test_the_demo_shows_a_waterfall_for_every_transport_and_loses_nothing(run: Run) -> None:
-    for needed in ("uvicorn", "grpc", "opentelemetry.proto", "opentelemetry.instrumentation.asgi"):
+    for needed in ("uvicorn", "grpc", "opentelemetry.proto", "thrift"):
         pytest.importorskip(needed, reason=f"the demo needs {needed}")
+    pytest.importorskip("opentelemetry.instrumentation.asgi", reason="the demo needs it")
 
     done = run("demo", "--requests", "2", OTEL_TRACES_SAMPLER_ARG="0")
 
     assert done.returncode == 0, done.stderr
-    for transport in ("OTLP over HTTP", "OTLP over gRPC"):
-        assert f"{transport} to http://127.0.0.1:" in done.stdout
+    jaeger = [f"Jaeger over {protocol}" for protocol in ("UDP", "HTTP", "gRPC")]
+    for transport in ("OTLP over HTTP", "OTLP over gRPC", *jaeger, "Zipkin"):
+        assert f"{transport} to " in done.stdout
         (row,) = [
             line.split()
             for line in done.stdout.splitlines()
-            if line.strip().startswith(transport) and "http" not in line
+            if line.strip().startswith(transport) and "127.0.0.1" not in line
         ]
         ended, exported, failed, dropped, pending = map(int, row[-5:])
         assert ended == exported > 0
         assert failed == dropped == pending == 0
-    assert done.stdout.count("└─") >= 4
-    assert done.stdout.count("predict") == 2
+    assert done.stdout.count("└─") >= 12
+    assert done.stdout.count("predict") == 6
 
 
 def test_the_demo_says_how_many_spans_a_dead_backend_cost(run: Run, tmp_path: Path) -> None:
