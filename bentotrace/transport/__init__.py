@@ -9,6 +9,7 @@ module         what is in it
 ``http``       :class:`~bentotrace.transport.http.HTTPTransport`: POST, on urllib3's connections
 ``grpc``       :class:`~bentotrace.transport.grpc.GRPCTransport`: one unary method, on grpcio
 ``udp``        :class:`~bentotrace.transport.udp.UDPTransport`: datagrams that fit, at a pace
+``halving``    :func:`~bentotrace.transport.halving.send_in_halves`: less at a time when asked
 ``outcome``    :class:`Outcome` and :class:`FailureKind`: what came of a send
 ``retry``      :class:`~bentotrace.transport.retry.Backoff` and the loop both transports run in
 ``deadline``   :class:`~bentotrace.transport.deadline.Deadline`: the end of a whole call

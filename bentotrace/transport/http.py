@@ -12,9 +12,16 @@ import logging
 import os
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from bentotrace.transport._http_connection import (
+    Answer,
+    Connection,
+    is_disconnection,
+    make_connection,
+)
 from bentotrace.transport._http_connections import Connections, Route
+from bentotrace.transport._http_failure import attempt_from_answer, attempt_from_error
 from bentotrace.transport.deadline import Deadline, checked_timeout
 from bentotrace.transport.endpoint import parse_endpoint
 from bentotrace.transport.headers import checked_headers
@@ -23,9 +30,6 @@ from bentotrace.transport.proxy import find_proxy
 from bentotrace.transport.retry import Attempt, Backoff, send_with_retries
 from bentotrace.transport.suppression import suppress_instrumentation
 from bentotrace.transport.tls import TLSConfig, TLSFileError
-
-if TYPE_CHECKING:
-    from bentotrace.transport._http_connection import Answer, Connection
 
 __all__ = ["HTTPTransport"]
 
@@ -151,8 +155,6 @@ class HTTPTransport:
         return connections
 
     def _attempt(self, connections: Connections, body: bytes, deadline: Deadline) -> Attempt:
-        from bentotrace.transport._http_failure import attempt_from_answer, attempt_from_error
-
         try:
             route = connections.route or self._find_route(connections)
         except ValueError as error:
@@ -194,8 +196,6 @@ class HTTPTransport:
         self, connections: Connections, connection: Connection, request: bytes, deadline: Deadline
     ) -> Answer | None:
         """Return the answer on a kept connection, None when it turns out to have ended at rest."""
-        from bentotrace.transport._http_connection import is_disconnection
-
         try:
             return connection.exchange(request, deadline)
         except OSError as error:
@@ -226,8 +226,6 @@ class HTTPTransport:
         return connections.route
 
     def _new_connection(self, connections: Connections, route: Route) -> Connection:
-        from bentotrace.transport._http_connection import make_connection
-
         url = self._url
         connection = make_connection(
             url.scheme,
