@@ -7,6 +7,7 @@ own business.
 
 from __future__ import annotations
 
+import enum
 import inspect
 import types
 import typing
@@ -106,10 +107,16 @@ def _hints(exporter: Callable[..., Any]) -> dict[str, Any]:
 
 def _plain(hint: Any) -> Any:
     """Keep the parts of an annotation that a configuration can give; anything where none is."""
-    if hint in _PLAIN or typing.get_origin(hint) is Literal:
+    if _can_be_given(hint):
         return hint
     if typing.get_origin(hint) in {typing.Union, types.UnionType}:
-        parts = [part for part in typing.get_args(hint) if part in _PLAIN]
+        parts = [part for part in typing.get_args(hint) if _can_be_given(part)]
         if parts:
             return typing.Union[tuple(parts)]  # noqa: UP007
     return Any
+
+
+def _can_be_given(hint: Any) -> bool:
+    if hint in _PLAIN or typing.get_origin(hint) is Literal:
+        return True
+    return isinstance(hint, type) and issubclass(hint, enum.Enum)

@@ -129,11 +129,18 @@ def _converter() -> cattrs.Converter:
         _is_literal,
         lambda value, hint: _choice(value, typing.get_args(hint)),
     )
-    converter.register_structure_hook(
-        enum.Enum, lambda value, hint: hint(_choice(value, [member.value for member in hint]))
-    )
+    converter.register_structure_hook(enum.Enum, _member)
     converter.register_structure_hook_func(_is_collection, _collection)
     return converter
+
+
+def _member(value: object, hint: type[enum.Enum]) -> enum.Enum:
+    """Find a member by its value, or by its name where the values are numbers."""
+    values = [member.value for member in hint]
+    if all(isinstance(member, int) for member in values):
+        names = {member.name.casefold(): member for member in hint}
+        return names[str(_choice(value, list(names)))]
+    return hint(_choice(value, values))
 
 
 def _is_literal(hint: Any) -> bool:

@@ -94,6 +94,16 @@ def test_headers_in_a_variable_are_percent_encoded() -> None:
     assert HEADERS.parse("a=b%20c, d=e=f,") == {"a": "b c", "d": "e=f"}
 
 
+def test_a_member_whose_value_is_a_number_goes_by_its_name() -> None:
+    class Compression(enum.IntEnum):
+        NoCompression = 0
+        Gzip = 2
+
+    assert kind_of(Compression).convert("gzip") is Compression.Gzip
+    with pytest.raises(ValueError, match="must be one of nocompression, gzip; did you mean gzip"):
+        kind_of(Compression).convert("gzp")
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("10", 10.0), ("99.5", 99.5), ("100", 0.1), ("10000", 10.0), ("500ms", 0.5), ("120s", 120.0)],
