@@ -10,11 +10,17 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 from opentelemetry.sdk.trace import ReadableSpan
-from spans import BATCHES
+from spans import BATCHES, realistic
+
+if TYPE_CHECKING:
+    from bentotrace_jaeger.compact import CompactBatch
+
+_MAX_PACKET = 65_000
 
 Encode = Callable[[Sequence[ReadableSpan]], bytes]
 
@@ -40,7 +46,112 @@ def _upstream_otlp() -> Encode:
     return lambda spans: encode_spans(spans).SerializePartialToString()
 
 
-ROWS = (Row("OTLP protobuf", _our_otlp, _upstream_otlp),)
+def _our_compact() -> Encode:
+    from bentotrace_jaeger.compact import CompactEncoder
+
+    encoder = CompactEncoder()
+
+    def encode(spans: Sequence[ReadableSpan]) -> bytes:
+        batch = encoder.encode(spans)
+        return b"".join(batch.assemble(packet) for packet in _packets(batch))
+
+    return encode
+
+
+def _packets(batch: CompactBatch) -> Iterator[Sequence[bytes]]:
+    """Split as the UDP transport does."""
+    start = size = 0
+    for end, span in enumerate(batch.spans):
+        if size + len(span) > _MAX_PACKET - batch.overhead:
+            yield batch.spans[start:end]
+            start, size = end, 0
+        size += len(span)
+    yield batch.spans[start:]
+
+
+def _upstream_thrift(spans: Sequence[ReadableSpan]) -> Any:
+    from opentelemetry.exporter.jaeger.thrift import jaeger_thrift
+    from opentelemetry.exporter.jaeger.thrift.translate import ThriftTranslator, Translate
+
+    translated = Translate(spans)._translate(ThriftTranslator(None))
+    return jaeger_thrift.Batch(spans=translated, process=jaeger_thrift.Process(serviceName="iris"))
+
+
+def _upstream_compact() -> Encode:
+    from opentelemetry.exporter.jaeger.thrift.gen.agent import Agent
+    from thrift.protocol.TCompactProtocol import TCompactProtocol
+    from thrift.transport.TTransport import TMemoryBuffer
+
+    def encode(spans: Sequence[ReadableSpan]) -> bytes:
+        buffer = TMemoryBuffer()
+        Agent.Client(iprot=TCompactProtocol(trans=buffer)).emitBatch(_upstream_thrift(spans))
+        return bytes(buffer.getvalue())
+
+    return encode
+
+
+def _our_binary() -> Encode:
+    from bentotrace_jaeger.binary import BinaryEncoder
+
+    return BinaryEncoder().encode
+
+
+def _upstream_binary() -> Encode:
+    from thrift.protocol.TBinaryProtocol import TBinaryProtocol
+    from thrift.transport.TTransport import TMemoryBuffer
+
+    def encode(spans: Sequence[ReadableSpan]) -> bytes:
+        buffer = TMemoryBuffer()
+        _upstream_thrift(spans).write(TBinaryProtocol(buffer))
+        return bytes(buffer.getvalue())
+
+    return encode
+
+
+def _our_protobuf() -> Encode:
+    from bentotrace_jaeger.protobuf import ProtobufEncoder
+
+    return ProtobufEncoder().encode
+
+
+def _upstream_protobuf() -> Encode:
+    from opentelemetry.exporter.jaeger.proto.grpc.gen import collector_pb2, model_pb2
+    from opentelemetry.exporter.jaeger.proto.grpc.translate import ProtobufTranslator, Translate
+
+    def encode(spans: Sequence[ReadableSpan]) -> bytes:
+        translated = Translate(spans)._translate(ProtobufTranslator("iris", None))
+        batch = model_pb2.Batch(spans=translated)
+        request = collector_pb2.PostSpansRequest(batch=batch)
+        return bytes(request.SerializeToString())
+
+    return encode
+
+
+def _our_zipkin() -> Encode:
+    from bentotrace_zipkin.encoder import JSONEncoder
+
+    return JSONEncoder({}).encode
+
+
+def _upstream_zipkin() -> Encode:
+    from opentelemetry.exporter.zipkin.json.v2 import JsonV2Encoder
+    from opentelemetry.exporter.zipkin.node_endpoint import NodeEndpoint
+
+    encoder = JsonV2Encoder()
+
+    def encode(spans: Sequence[ReadableSpan]) -> bytes:
+        return str(encoder.serialize(spans, NodeEndpoint())).encode()
+
+    return encode
+
+
+ROWS = (
+    Row("Jaeger compact", _our_compact, _upstream_compact),
+    Row("Jaeger binary", _our_binary, _upstream_binary),
+    Row("Jaeger protobuf", _our_protobuf, _upstream_protobuf),
+    Row("OTLP protobuf", _our_otlp, _upstream_otlp),
+    Row("Zipkin JSON", _our_zipkin, _upstream_zipkin),
+)
 
 
 def _measure(encode: Encode, spans: Sequence[ReadableSpan]) -> float:
@@ -62,7 +173,9 @@ def main() -> int:
         ours = row.ours()
         try:
             upstream: Encode | None = row.upstream()
-        except ImportError:
+            upstream(realistic(1))
+        except Exception:
+            # An ImportError, or protobuf's TypeError about code that is older than itself.
             upstream = None
         for name, make in BATCHES.items():
             spans = make()

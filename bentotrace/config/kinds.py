@@ -129,7 +129,6 @@ def _converter() -> cattrs.Converter:
         _is_literal,
         lambda value, hint: _choice(value, typing.get_args(hint)),
     )
-    converter.register_structure_hook(enum.Enum, _member)
     converter.register_structure_hook_func(_is_collection, _collection)
     return converter
 
@@ -179,6 +178,9 @@ def kind_of(hint: Any) -> Kind:
         return Kind("a value", lambda value: value)
     if typing.get_origin(hint) in {typing.Union, types.UnionType}:
         return Kind("a value", lambda value: _any_of(value, typing.get_args(hint)))
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        # Not by cattrs, which takes an IntEnum for an int.
+        return Kind("a value", lambda value: _member(value, hint))
     converter = _converter()
     name, parse = _TEXT_PARSERS.get(hint, ("a value", str))
     if _is_collection(hint):
