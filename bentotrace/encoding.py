@@ -14,11 +14,13 @@ from typing import Any, TypeVar
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import INVALID_SPAN_CONTEXT
 
 __all__ = [
     "INT64_MAX",
     "INT64_MIN",
     "MAX_FLOAT",
+    "NO_TRACE_STATE",
     "Known",
     "group_by_resource",
     "json_text",
@@ -32,6 +34,9 @@ __all__ = [
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
 MAX_FLOAT = math.nextafter(math.inf, 0)
 """The largest finite float; what is not between it and its negative is infinite or NaN."""
+
+NO_TRACE_STATE = INVALID_SPAN_CONTEXT.trace_state
+"""The trace state of nearly all spans; whether another is empty takes a call to find out."""
 
 _MAX_KNOWN = 1024
 _MAX_DEPTH = 32
@@ -81,12 +86,10 @@ def plain_attributes(attributes: Mapping[str, Any] | None) -> Mapping[str, Any]:
 
     A copy is a plain dict, made in C; reading the SDK's mapping would lock it item by item.
     """
-    if not attributes:
-        return {}
     try:
-        plain: Mapping[str, Any] = attributes.copy()  # type: ignore[attr-defined]
+        plain: Mapping[str, Any] = attributes.copy()  # type: ignore[union-attr]
     except AttributeError:
-        return attributes
+        return attributes or {}
     return plain
 
 

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanKind, StatusCode
 
-from bentotrace.encoding import INT64_MAX, INT64_MIN, json_text, number_text, shown
+from bentotrace.encoding import INT64_MAX, INT64_MIN, NO_TRACE_STATE, json_text, number_text, shown
 
 __all__ = [
     "DROPPED_ATTRIBUTES",
@@ -75,7 +75,7 @@ def span_tags(span: ReadableSpan) -> list[Tag]:
         if code is StatusCode.ERROR:
             tags.append(("error", True))
     state = span.context.trace_state
-    if state:
+    if state is not NO_TRACE_STATE and state:
         tags.append(("w3c.tracestate", state.to_header()))
     if span.dropped_attributes:
         tags.append((DROPPED_ATTRIBUTES, span.dropped_attributes))

@@ -246,8 +246,13 @@ def _name(name: str) -> str:
 
 def _json(value: Any) -> str:
     """Write the value of an event's attribute as JSON of its own type."""
-    if type(value) is str:
+    kind = type(value)
+    if kind is str:
         return str(encode_basestring(value))
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is int and INT64_MIN <= value <= INT64_MAX:
+        return f"{value}"
     return json_text(value)
 
 

@@ -17,6 +17,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.span import TraceState
 
+from bentotrace import encoding
+
 upstream = pytest.importorskip(
     "opentelemetry.exporter.otlp.proto.common.trace_encoder",
     reason="opentelemetry-exporter-otlp-proto-common is what our bytes are compared with",
@@ -303,7 +305,7 @@ def test_encoding_leaves_the_spans_as_they_are() -> None:
 
 
 def test_what_is_kept_between_batches_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder_module, "_MAX_KEYS", 10)
+    monkeypatch.setattr(encoding, "_MAX_KNOWN", 10)
     monkeypatch.setattr(encoder_module, "_MAX_CONTEXTS", 10)
     encoder = TraceEncoder()
 
