@@ -22,6 +22,11 @@ __all__ = ["NOTICE_INTERVAL", "Counts", "Flush", "SpanQueue"]
 NOTICE_INTERVAL = 60.0
 """Seconds between two notices of dropped spans."""
 
+_YIELD_EVERY = 64
+# Without a moment of sleep, Python up to 3.10 has the interpreter back before another thread wakes
+# up. Windows knows no such moment: there 0 lets others go first, and more is milliseconds.
+_YIELD_SECONDS = 0 if os.name == "nt" else 1e-6
+
 
 @frozen
 class Counts:
@@ -149,10 +154,10 @@ class SpanQueue:
         if waiting >= self._batch:
             if self._bell.locked():
                 self._ring()
-            if waiting >= self._crowd:
+            if waiting >= self._crowd and not waiting % _YIELD_EVERY:
                 # In a busy loop the consumer gets the interpreter every 5 ms only, in which
                 # hundreds of spans end. This hands it over now, and waits for nothing.
-                time.sleep(0)
+                time.sleep(_YIELD_SECONDS)
         return True
 
     def start(self, run: Callable[[], None], name: str) -> bool:

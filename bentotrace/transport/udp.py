@@ -57,15 +57,15 @@ class _Socket:
 
     Attributes:
         addresses: what the name resolved to, the current one first; empty before the first send.
-        sent: bytes since the last pause.
-        sent_at: when, on :func:`time.monotonic`'s clock.
+        sent: bytes of this burst.
+        burst_at: when it began, on :func:`time.monotonic`'s clock.
     """
 
     pid: int
     addresses: list[_Address] = field(factory=list)
     socket: socket.socket | None = None
     sent: int = 0
-    sent_at: float = 0.0
+    burst_at: float = 0.0
 
     def close(self) -> None:
         """Close the socket; the next send resolves the name again."""
@@ -214,12 +214,11 @@ class UDPTransport:
                 here.close()
                 return self._failure(_kind(error), _reason(error, self.endpoint), attempts)
             here.sent += len(datagram)
-            here.sent_at = time.monotonic()
             return Outcome(
                 ok=True,
                 endpoint=self.endpoint,
                 attempts=attempts,
-                elapsed=here.sent_at - started,
+                elapsed=time.monotonic() - started,
             )
         return self._failure(FailureKind.CLOSED, "closed" if failure is None else str(failure))
 
@@ -257,13 +256,15 @@ class UDPTransport:
     def _pause(self, here: _Socket, deadline: Deadline) -> bool:
         """Give the receiver time after every burst; False when there is none left."""
         now = time.monotonic()
-        if now - here.sent_at >= _PAUSE_SECONDS:
-            here.sent = 0
-        elif here.sent >= _BURST_BYTES:
-            if deadline.remaining() <= _PAUSE_SECONDS:
+        pause = here.burst_at + _PAUSE_SECONDS - now
+        if pause > 0 and here.sent >= _BURST_BYTES:
+            if deadline.remaining() <= pause:
                 return False
-            time.sleep(_PAUSE_SECONDS)
-            here.sent = 0
+            time.sleep(pause)
+            now = time.monotonic()
+            pause = 0
+        if pause <= 0:
+            here.burst_at, here.sent = now, 0
         return deadline.remaining() > 0
 
     def _lower_limit(self, size: int) -> bool:
