@@ -2,7 +2,7 @@
 
 A foreign exporter may raise, return None, or trace its own requests. None of that reaches the
 application, and what is lost is said: one WARNING at the first failure, at most one summary a
-minute while it lasts, one line when it is over.
+minute while it lasts, one line when it is over. Each loss has its line at DEBUG.
 """
 
 from __future__ import annotations
@@ -164,6 +164,7 @@ class Guard:
                 kind = outcome.kind.value if outcome.kind is not None else "exporter"
                 reason = outcome.reason or "the receiver gave no reason"
                 error = ErrorStatus(kind, reason, outcome.endpoint, time.time())
+                self._log(logging.DEBUG, "%s lost %d spans: %s", self, lost, reason)
         return reported, rejected, error
 
     def _succeed(self) -> None:
@@ -217,9 +218,12 @@ class Guard:
         )
 
     def _warn(self, message: str, *arguments: object) -> None:
+        self._log(logging.WARNING, message, *arguments)
+
+    def _log(self, level: int, message: str, *arguments: object) -> None:
         """Log; a handler that raises must not stop the exporting."""
         try:
-            self._logger.warning(message, *arguments)
+            self._logger.log(level, message, *arguments)
         except Exception:
             return
 

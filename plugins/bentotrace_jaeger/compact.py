@@ -47,12 +47,6 @@ _SHORT = 128
 _MESSAGE = b"\x82\x81\x00\x09emitBatch\x1c\x1c"
 _END = _STOP * 2
 
-_IDS = VarintRecords([b"\x16"] * 4, 10, zigzag=True)
-# The flags (1: sampled) stand before start and duration.
-_TIMES = VarintRecords([b"\x25\x02\x16", b"\x16"], 8, zigzag=True)
-_LINK_IDS = VarintRecords([b"\x16"] * 3, 10, zigzag=True)
-_LOG_TIMES = VarintRecords([b"\x16"], 8, zigzag=True)
-
 
 def _varint(number: int) -> bytes:
     """Write a number of 0 to 2**64 - 1."""
@@ -162,6 +156,15 @@ class CompactBatch:
 class CompactEncoder(Encoder[_Prefixes]):
     """Encodes the spans of one resource."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._ids = VarintRecords([b"\x16"] * 4, 10, zigzag=True)
+        # The flags (1: sampled) stand before start and duration.
+        self._times = VarintRecords([b"\x25\x02\x16", b"\x16"], 8, zigzag=True)
+        # FOLLOWS_FROM (1) stands before the ids.
+        self._link_ids = VarintRecords([b"\x15\x02\x16", b"\x16", b"\x16"], 10, zigzag=True)
+        self._log_times = VarintRecords([b"\x16"], 8, zigzag=True)
+
     def encode(self, spans: Sequence[ReadableSpan]) -> CompactBatch:
         """Encode spans, at least one, which all have one resource."""
         ids: list[int] = []
@@ -183,8 +186,8 @@ class CompactEncoder(Encoder[_Prefixes]):
             span_events.append(events)
             for event in events:
                 log_times.append(to_microseconds(event.timestamp))
-        logs = iter(_LOG_TIMES.write(log_times))
-        parts = zip(spans, _IDS.write(ids), _TIMES.write(times), span_events, strict=True)
+        logs = iter(self._log_times.write(log_times))
+        parts = zip(spans, self._ids.write(ids), self._times.write(times), span_events, strict=True)
         encoded = [self._span(*part, logs) for part in parts]
         return CompactBatch(self._process_of(spans[0].resource), encoded)
 
@@ -281,8 +284,7 @@ class CompactEncoder(Encoder[_Prefixes]):
         for link in links:
             trace_id = link.context.trace_id
             ids += (trace_id & _UINT64, trace_id >> 64 & _UINT64, link.context.span_id & _UINT64)
-        # FOLLOWS_FROM is 1.
-        references = [b"\x15\x02" + written + _STOP for written in _LINK_IDS.write(ids)]
+        references = [written + _STOP for written in self._link_ids.write(ids)]
         return _list_field(len(links)) + b"".join(references)
 
     def _make_prefixes(self, key: str) -> _Prefixes:

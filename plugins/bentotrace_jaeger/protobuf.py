@@ -39,13 +39,6 @@ _REFERENCE = Struct(">HHQQHQ").pack
 _PARENT_HEAD = 0x221C
 _LINK_HEAD = 0x221E
 _FOLLOWS_FROM = b"\x18\x01"
-# flags = 5 (1: sampled), start_time = 6 and duration = 7, each of seconds = 1 and nanos = 2.
-_TIMES = VarintRecords(
-    [b"\x28\x01\x32\x0c\x08", b"\x10", b"\x3a\x0c\x08", b"\x10"], 5, zigzag=False
-)
-# timestamp = 1 of a log.
-_LOG_TIMES = VarintRecords([b"\x0a\x0c\x08", b"\x10"], 5, zigzag=False)
-
 _SPAN_TAG = b"\x42"
 _INNER_TAG = b"\x12"
 
@@ -123,6 +116,11 @@ class ProtobufEncoder(Encoder[_Prefixes]):
 
     def __init__(self) -> None:
         super().__init__()
+        # flags = 5 (1: sampled), start_time = 6, duration = 7, each of seconds = 1 and nanos = 2.
+        prefixes = [b"\x28\x01\x32\x0c\x08", b"\x10", b"\x3a\x0c\x08", b"\x10"]
+        self._times = VarintRecords(prefixes, 5, zigzag=False)
+        # timestamp = 1 of a log.
+        self._log_times = VarintRecords([b"\x0a\x0c\x08", b"\x10"], 5, zigzag=False)
         # The tags of logs, and those of a process, stand in a field of another number.
         self._inner_keys: Known[str, _Prefixes] = Known(lambda key: _Prefixes(_INNER_TAG, key))
 
@@ -144,9 +142,9 @@ class ProtobufEncoder(Encoder[_Prefixes]):
             span_events.append(events)
             for event in events:
                 log_times += (event.timestamp // _SECOND, event.timestamp % _SECOND)
-        logs = iter(_LOG_TIMES.write(log_times))
+        logs = iter(self._log_times.write(log_times))
         out: list[bytes] = []
-        for span, written, events in zip(spans, _TIMES.write(times), span_events, strict=True):
+        for span, written, events in zip(spans, self._times.write(times), span_events, strict=True):
             body = self._span(span, written, events, logs)
             out += (b"\x0a", _varint(len(body)), body)
         out.append(self._process_of(spans[0].resource))

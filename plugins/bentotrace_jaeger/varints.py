@@ -54,10 +54,10 @@ class VarintRecords:
     def write(self, numbers: Sequence[int]) -> list[bytes]:
         """Write the records of so many numbers; one out of range is moved to the nearest end."""
         count = len(numbers) // len(self._prefixes)
-        if count != self._batch.count:
-            self._batch = self._prepare(count)
         if not count:
             return []
+        if count != self._batch.count:
+            self._batch = self._prepare(count)
         batch = self._batch
         if min(numbers) < 0 or max(numbers) > self._largest:
             numbers = [min(max(number, 0), self._largest) for number in numbers]

@@ -201,6 +201,20 @@ def test_a_span_too_large_alone_is_dropped_alone_and_named(
 
 
 @only_over_udp
+def test_every_span_too_large_alone_is_named_at_debug(
+    build: Build, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    names = [f"huge {number}" for number in range(3)]
+
+    status = end_spans(build(), *names, attributes={"text": "x" * 70_000})
+
+    assert status.failed == 3
+    for name in names:
+        assert f"lost 1 spans: span '{name}' alone is too large (70" in caplog.text
+
+
+@only_over_udp
 def test_a_packet_is_no_larger_than_the_option_says(build: Build, receiver: Receiver) -> None:
     end_spans(build(thrift={"max_packet_size": 1000}), *["span"] * 50)
 
