@@ -20,7 +20,7 @@ from bentotrace.pipeline.status import ErrorStatus
 from bentotrace.transport.outcome import Outcome, one_line
 from bentotrace.transport.suppression import suppress_instrumentation
 
-__all__ = ["Delivery", "Guard", "Health", "Reports"]
+__all__ = ["Delivery", "Guard", "Health", "Reports", "counted"]
 
 _SUMMARY_INTERVAL = 60.0
 _USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
@@ -123,9 +123,7 @@ class Guard:
         except BaseException as error:
             self._warn("%s was shut down, but %s", self, self._explain(error))
         if self._failures and not self._told:
-            self._warn(
-                "%s: %d spans were lost in %d exports that failed", self, self._lost, self._failures
-            )
+            self._warn("%s lost %s in %s that failed", self, *self._losses())
 
     def restart(self) -> None:
         """Begin anew in a forked child, which has neither succeeded nor failed yet."""
@@ -164,19 +162,14 @@ class Guard:
                 kind = outcome.kind.value if outcome.kind is not None else "exporter"
                 reason = outcome.reason or "the receiver gave no reason"
                 error = ErrorStatus(kind, reason, outcome.endpoint, time.time())
-                self._log(logging.DEBUG, "%s lost %d spans: %s", self, lost, reason)
+                self._log(logging.DEBUG, "%s lost %s: %s", self, counted(lost, "span"), reason)
         return reported, rejected, error
 
     def _succeed(self) -> None:
         self.health = evolve(self.health, last_success=time.time(), consecutive_failures=0)
         # What happens within a quiet minute is summed up after it.
         if self._failures and (self._told or self._clock() >= self._quiet_until):
-            self._warn(
-                "%s works again; %d spans were lost in %d exports that failed",
-                self,
-                self._lost,
-                self._failures,
-            )
+            self._warn("%s works again; it lost %s in %s that failed", self, *self._losses())
             self._forget_losses()
 
     def _fail(self, spans: int, error: ErrorStatus) -> None:
@@ -190,13 +183,13 @@ class Guard:
         self._quiet_until = now + _SUMMARY_INTERVAL
         self._told = True
         if self._failures == 1:
-            self._warn("%s failed, %d spans are lost: %s", self, spans, error.reason)
+            self._warn("%s failed and lost %s: %s", self, counted(spans, "span"), error.reason)
         else:
             self._warn(
-                "%s has failed %d times, %d spans are lost so far; the last time: %s",
+                "%s has failed %d times and lost %s so far; the last time: %s",
                 self,
                 self._failures,
-                self._lost,
+                counted(self._lost, "span"),
                 error.reason,
             )
 
@@ -205,6 +198,9 @@ class Guard:
         self._failures = 0
         self._lost = 0
         self._told = False
+
+    def _losses(self) -> tuple[str, str]:
+        return counted(self._lost, "span"), counted(self._failures, "export")
 
     def _explain(self, error: BaseException) -> str:
         try:
@@ -226,6 +222,11 @@ class Guard:
             self._logger.log(level, message, *arguments)
         except Exception:
             return
+
+
+def counted(number: int, noun: str) -> str:
+    """Write "1 span" or "2 spans"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _unexplained(result: object, logger: str) -> str:

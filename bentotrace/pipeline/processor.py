@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import TraceFlags
 
 from bentotrace.config.options import ProcessorOptions
-from bentotrace.pipeline.guard import Guard
+from bentotrace.pipeline.guard import Guard, counted
 from bentotrace.pipeline.lifetime import close_at_end_of_child
 from bentotrace.pipeline.queue import NOTICE_INTERVAL, Flush, SpanQueue
 from bentotrace.pipeline.status import DestinationStatus, DropReason
@@ -249,11 +249,11 @@ class BatchProcessor(SpanProcessor):
             return
         error = self._guard.health.last_error
         self._tell(
-            "%s could not export all that was queued within the %g s of its shutdown; %d spans are "
-            "abandoned%s; look at the receiver, or raise processor.shutdown_timeout",
+            "%s could not export all that was queued within the %g s of its shutdown, and %s had "
+            "to be abandoned%s; look at the receiver, or raise processor.shutdown_timeout",
             self._guard,
             timeout,
-            lost,
+            counted(lost, "span"),
             f" (last error: {error.reason})" if error is not None else "",
         )
 
@@ -272,12 +272,12 @@ class BatchProcessor(SpanProcessor):
         dropped = queue.take_notice(overdue)
         if dropped:
             self._tell(
-                "%d spans were dropped because the queue of %s was full (%d spans); if this goes "
-                "on, raise processor.max_queue_size, lower sample_rate, or look for what makes "
-                "the receiver slow",
-                dropped,
+                "dropped %s because the queue of %s was full (%s); if this goes on, raise "
+                "processor.max_queue_size, lower sample_rate, or look for what makes the receiver "
+                "slow",
+                counted(dropped, "span"),
                 self._guard,
-                self._capacity,
+                counted(self._capacity, "span"),
             )
 
     def _tell(self, message: str, *arguments: object) -> None:

@@ -212,7 +212,7 @@ def test_the_first_failure_is_said_with_endpoint_count_and_reason(
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.getMessage() == (
-        "exporter scripted to http://here:4318 failed, 4 spans are lost: nothing listens there"
+        "exporter scripted to http://here:4318 failed and lost 4 spans: nothing listens there"
     )
 
 
@@ -223,8 +223,8 @@ def test_further_failures_are_summed_up_once_a_minute(
         bench.fail()
         bench.now[0] += 1.0
     first, second = [record.getMessage() for record in caplog.records]
-    assert "failed, 4 spans" in first
-    assert "has failed 61 times, 244 spans are lost so far" in second
+    assert "failed and lost 4 spans" in first
+    assert "has failed 61 times and lost 244 spans so far" in second
 
 
 def test_recovery_is_said_once_with_what_was_lost(
@@ -236,8 +236,7 @@ def test_recovery_is_said_once_with_what_was_lost(
         bench.succeed()
     _, recovery = [record.getMessage() for record in caplog.records]
     assert recovery == (
-        "exporter scripted to http://here:4318 works again; "
-        "8 spans were lost in 2 exports that failed"
+        "exporter scripted to http://here:4318 works again; it lost 8 spans in 2 exports that failed"
     )
 
 
@@ -250,12 +249,12 @@ def test_a_receiver_that_fails_every_other_time_does_not_flood_the_log_and_hides
         bench.now[0] += 1.0
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 4
-    assert "failed, 4 spans" in messages[0]
-    assert "works again; 4 spans were lost in 1 exports" in messages[1]
-    assert "has failed 60 times, 240 spans are lost so far" in messages[2]
-    assert "works again; 240 spans were lost in 60 exports" in messages[3]
+    assert "failed and lost 4 spans" in messages[0]
+    assert "works again; it lost 4 spans in 1 export that" in messages[1]
+    assert "has failed 60 times and lost 240 spans so far" in messages[2]
+    assert "works again; it lost 240 spans in 60 exports" in messages[3]
     bench.guard.shutdown()
-    assert "236 spans were lost in 59 exports that failed" in caplog.records[-1].getMessage()
+    assert "lost 236 spans in 59 exports that failed" in caplog.records[-1].getMessage()
 
 
 def test_nothing_is_said_of_a_healthy_exporter(

@@ -509,7 +509,9 @@ def test_closing_ends_in_time_when_the_exporter_hangs_and_says_once_what_is_aban
     assert (status.ended, status.pending) == (3, 0)
     assert status.dropped_by_reason == {"shutdown": 3}
     (record,) = caplog.records
-    assert "within the 0.2 s of its shutdown; 3 spans are abandoned" in record.getMessage()
+    assert (
+        "within the 0.2 s of its shutdown, and 3 spans had to be abandoned" in record.getMessage()
+    )
     assert "processor.shutdown_timeout" in record.getMessage()
 
 
@@ -614,10 +616,7 @@ def test_dropped_spans_are_said_with_what_to_do_and_not_by_the_ending_thread(
     processor.close(10)
     (record,) = caplog.records
     assert record.threadName == "bentotrace-recorder"
-    assert (
-        "2 spans were dropped because the queue of exporter recorder was full"
-        in record.getMessage()
-    )
+    assert "dropped 2 spans because the queue of exporter recorder was full" in record.getMessage()
     assert "processor.max_queue_size" in record.getMessage()
 
 
@@ -639,10 +638,10 @@ def test_a_queue_that_stays_full_is_said_although_the_exporter_hangs(
     end(processor, make_span, "dropped too")
     end(processor, make_span, "and this")
     (record,) = caplog.records
-    assert record.getMessage().startswith("2 spans were dropped")
+    assert record.getMessage().startswith("dropped 2 spans because")
     processor.close(0)
-    assert caplog.records[1].getMessage().startswith("1 spans were dropped")
-    assert "2 spans are abandoned" in caplog.records[2].getMessage()
+    assert caplog.records[1].getMessage().startswith("dropped 1 span because")
+    assert "2 spans had to be abandoned" in caplog.records[2].getMessage()
 
 
 class Broken(logging.Handler):
