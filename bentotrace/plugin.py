@@ -23,6 +23,7 @@ from bentotrace.config.kinds import (
     PATTERNS,
     Address,
     Kind,
+    kind_of,
     milliseconds,
 )
 from bentotrace.transport.outcome import Outcome
@@ -43,6 +44,7 @@ __all__ = [
     "Target",
     "Variable",
     "exporter_timeout",
+    "kind_of",
     "milliseconds",
     "option",
 ]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from bentotrace.exceptions import OptionError
-from bentotrace.plugin import ADDRESS, HEADERS, Address, Variable, option
+from bentotrace.plugin import ADDRESS, HEADERS, Address, Kind, kind_of, option
 from bentotrace.transport.udp import MAX_DATAGRAM, MIN_DATAGRAM
 from bentotrace_jaeger.destination import (
     Agent,
@@ -19,6 +19,8 @@ from bentotrace_jaeger.destination import (
 
 __all__ = ["GRPCOptions", "JaegerOptions", "ThriftOptions"]
 
+Protocol = Literal["thrift", "grpc", "http/thrift.binary", "udp/thrift.compact"]
+
 _PREFIX = "OTEL_EXPORTER_JAEGER_"
 _CERTIFICATE_HELP = (
     "Certificate authority that the collector's certificate is checked with, a PEM file."
@@ -26,10 +28,11 @@ _CERTIFICATE_HELP = (
 _HEADERS_HELP = "Headers of every request, as a mapping or a list of pairs."
 
 
-def _protocol(text: str) -> str:
-    if text == "udp/thrift.binary":
+def _protocol(value: object) -> str:
+    if value == "udp/thrift.binary":
         raise ValueError("agents are sent udp/thrift.compact; write that, and port 6831")
-    return "thrift" if text in {"http/thrift.binary", "udp/thrift.compact"} else text
+    protocol: str = kind_of(Protocol).convert(value)
+    return protocol
 
 
 def _between(low: int, high: int) -> Any:
@@ -82,6 +85,7 @@ class GRPCOptions:
     endpoint: Address | None = option(
         default=None,
         kind=ADDRESS,
+        env=[_PREFIX + "ENDPOINT"],
         help="The collector; collector_endpoint when left out, else localhost:14250.",
     )
     insecure: bool = option(
@@ -99,10 +103,12 @@ class GRPCOptions:
 class JaegerOptions:
     """The section ``jaeger``."""
 
-    protocol: Literal["thrift", "grpc"] = option(
+    protocol: Protocol = option(
         default="thrift",
-        env=[Variable(_PREFIX + "PROTOCOL", _protocol)],
-        help="Thrift to an agent (UDP) or a collector (HTTP), or protobuf to a collector (gRPC).",
+        kind=Kind("a protocol", _protocol),
+        env=[_PREFIX + "PROTOCOL"],
+        help="Thrift to an agent (UDP) or a collector (HTTP), or protobuf to a collector (gRPC); "
+        "the specification's names select one of the first two.",
     )
     collector_endpoint: Address | None = option(
         default=None,
@@ -127,7 +133,7 @@ class JaegerOptions:
         try:
             if self.protocol == "grpc" and self.grpc.endpoint is not None:
                 name = "grpc.endpoint"
-            elif self.protocol == "thrift" and self.collector_endpoint is None:
+            elif self._to_agent:
                 name = "thrift.agent_host_name"
             self.destination()
         except ValueError as error:
@@ -135,6 +141,11 @@ class JaegerOptions:
         if (self.username is None) != (self.password is None):
             missing = "password" if self.password is None else "username"
             raise OptionError(missing, "username and password are given together")
+
+    @property
+    def _to_agent(self) -> bool:
+        chosen_by_endpoint = self.protocol == "thrift" and self.collector_endpoint is None
+        return chosen_by_endpoint or self.protocol == "udp/thrift.compact"
 
     def destination(self) -> Agent | Collector:
         """Tell where the spans go.
@@ -145,9 +156,9 @@ class JaegerOptions:
         if self.protocol == "grpc":
             endpoint = self.grpc.endpoint or self.collector_endpoint
             return resolve_grpc(endpoint, self.grpc.insecure)
-        if self.collector_endpoint is not None:
-            return resolve_http(self.collector_endpoint)
-        return resolve_agent(self.thrift.agent_host_name, self.thrift.agent_port)
+        if self._to_agent:
+            return resolve_agent(self.thrift.agent_host_name, self.thrift.agent_port)
+        return resolve_http(self.collector_endpoint)
 
     def notes(self) -> tuple[str, ...]:
         """Tell what of this is given and has no effect, and why."""
@@ -158,10 +169,10 @@ class JaegerOptions:
                 "jaeger has an agent and a collector: only the collector gets spans; leave out "
                 "jaeger.collector_endpoint to send to the agent, over UDP"
                 if self.protocol == "thrift"
-                else "jaeger has an agent and protocol: grpc: only the collector gets spans",
+                else f"jaeger has an agent and protocol: {self.protocol}: only the collector gets "
+                "spans",
             )
-        over_http = self.protocol == "thrift" and self.collector_endpoint is not None
-        if self.username is not None and not over_http:
+        if self.username is not None and (self.protocol == "grpc" or self._to_agent):
             notes += (
                 "jaeger.username and jaeger.password are only sent with Thrift over HTTP, which "
                 "protocol: thrift and a collector_endpoint select",

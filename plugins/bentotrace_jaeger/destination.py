@@ -1,16 +1,18 @@
 """Which agent or collector spans are sent to.
 
-========  ===================================  =================================================
-protocol  given                                spans go to
-========  ===================================  =================================================
-thrift    nothing                              the agent at localhost:6831, over UDP
-thrift    ``thrift.agent_host_name``, ...      that agent
-thrift    ``collector_endpoint``               that URL, over HTTP; a URL without a path gets
-                                               ``/api/traces``; the agent gets nothing
-grpc      nothing                              localhost:14250, plaintext
-grpc      ``grpc.endpoint``, else              that collector; ``http://`` or ``https://`` decide
-          ``collector_endpoint``               for TLS, else ``grpc.insecure``
-========  ===================================  =================================================
+==================  ==========================  ==================================================
+protocol            given                       spans go to
+==================  ==========================  ==================================================
+thrift              nothing                     the agent at localhost:6831, over UDP
+thrift              ``thrift.agent_host_name``  that agent
+thrift              ``collector_endpoint``      that URL, over HTTP; a URL without a path gets
+                                                ``/api/traces``; the agent gets nothing
+http/thrift.binary  nothing                     http://localhost:14268/api/traces
+udp/thrift.compact  ``collector_endpoint`` too  the agent
+grpc                nothing                     localhost:14250, plaintext
+grpc                ``grpc.endpoint``, else     that collector; ``http://`` or ``https://`` decide
+                    ``collector_endpoint``      for TLS, else ``grpc.insecure``
+==================  ==========================  ==================================================
 
 Source: OpenTelemetry specification 1.20, "Jaeger Exporter", the last that has it.
 """
@@ -94,12 +96,14 @@ def resolve_agent(host: str | None, port: int | None) -> Agent:
     return Agent(host, port, warnings)
 
 
-def resolve_http(endpoint: str) -> Collector:
+def resolve_http(endpoint: str | None) -> Collector:
     """Read the endpoint of a collector that is sent Thrift over HTTP.
 
     Raises:
         ValueError: it is none; the message says what to write.
     """
+    if endpoint is None:
+        endpoint = f"http://localhost:{_HTTP_PORT}"
     if "://" not in endpoint:
         raise ValueError("has no scheme; write it as http://localhost:14268/api/traces")
     url = _split(endpoint, "http://localhost:14268/api/traces")

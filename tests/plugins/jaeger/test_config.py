@@ -59,6 +59,15 @@ def test_the_guides_options_select_the_transport() -> None:
     assert target(protocol="grpc", collector_endpoint="c:1", grpc=given) == ("grpc", "d:2")
 
 
+def test_the_specifications_names_select_a_transport() -> None:
+    url = "http://c:14268/api/traces"
+    http, udp = "http/thrift.binary", "udp/thrift.compact"
+    assert target(protocol=http) == ("thrift over HTTP", "http://localhost:14268/api/traces")
+    assert target(protocol=http, collector_endpoint=url) == ("thrift over HTTP", url)
+    assert target(protocol=udp) == ("thrift over UDP", "localhost:6831")
+    assert target(protocol=udp, collector_endpoint=url) == ("thrift over UDP", "localhost:6831")
+
+
 def test_the_collector_alone_gets_spans_when_both_are_given() -> None:
     config = bentotrace.load_config(
         {
@@ -106,8 +115,10 @@ def test_a_new_name_wins_over_the_old() -> None:
         ("CERTIFICATE", "/ca.pem", "thrift.certificate_file", "/ca.pem"),
         ("GRPC_INSECURE", "true", "grpc.insecure", True),
         ("PROTOCOL", "grpc", "protocol", "grpc"),
-        ("PROTOCOL", "http/thrift.binary", "protocol", "thrift"),
-        ("PROTOCOL", "udp/thrift.compact", "protocol", "thrift"),
+        ("PROTOCOL", "http/thrift.binary", "protocol", "http/thrift.binary"),
+        ("PROTOCOL", "udp/thrift.compact", "protocol", "udp/thrift.compact"),
+        ("PROTOCOL", "thrift", "protocol", "thrift"),
+        ("ENDPOINT", "c:1", "grpc.endpoint", "c:1"),
         ("TIMEOUT", "3", "timeout", 3.0),
         ("TIMEOUT", "3000", "timeout", 3.0),
     ],
@@ -118,7 +129,8 @@ def test_every_variable_is_above_the_file(
     monkeypatch.setenv(PREFIX + name, text)
 
     exporter = load(
-        protocol="grpc" if value == "thrift" else "thrift",
+        protocol="grpc" if value in {"thrift", "c:1"} else "thrift",
+        grpc={"endpoint": "file:2"},
         thrift={"agent_host_name": "file", "agent_port": 1},
     )
 
@@ -168,7 +180,8 @@ thrift:
 username: me
 """
     assert problems(tmp_path, section) == [
-        "4:15: protocol: must be one of thrift, grpc; did you mean thrift?",
+        "4:15: protocol: must be one of thrift, grpc, http/thrift.binary, udp/thrift.compact; "
+        "did you mean thrift?",
         "5:25: collector_endpoint: has no scheme; write it as http://localhost:14268/api/traces",
         "7:19: thrift.agent_port: must be between 1 and 65535",
         "8:24: thrift.max_packet_size: must be between 512 and 65507",
