@@ -57,6 +57,7 @@ def configure(
     source: str | os.PathLike[str] | Mapping[str, object] | None = None,
     *,
     if_exists: IfExists = "error",
+    service: str | None = None,
     **overrides: Any,
 ) -> Tracing:
     """Build the pipeline and install its provider as the process's global.
@@ -67,6 +68,8 @@ def configure(
             variables alone.
         if_exists: what to do when the process has a global provider: "error" raises, "attach"
             adds the exporters to it, "keep" leaves it alone and uses nothing of the configuration.
+        service: the service of a BentoML file whose block is wanted; None takes the one that
+            ``OTEL_SERVICE_NAME`` names, else the only one that has a block of its own.
         overrides: options that win over the variables and the file, as ``sample_rate=1.0``;
             sections are mappings, as ``otlp={"protocol": "http"}``.
 
@@ -80,11 +83,14 @@ def configure(
     """
     from bentotrace.pipeline.build import install
 
-    return install(load_config(source, **overrides), if_exists)
+    return install(load_config(source, service=service, **overrides), if_exists)
 
 
 def build(
-    source: str | os.PathLike[str] | Mapping[str, object] | None = None, **overrides: Any
+    source: str | os.PathLike[str] | Mapping[str, object] | None = None,
+    *,
+    service: str | None = None,
+    **overrides: Any,
 ) -> Tracing:
     """Build the pipeline without touching any global.
 
@@ -92,11 +98,14 @@ def build(
     """
     from bentotrace.pipeline.build import build_tracing
 
-    return build_tracing(load_config(source, **overrides))
+    return build_tracing(load_config(source, service=service, **overrides))
 
 
 def load_config(
-    source: str | os.PathLike[str] | Mapping[str, object] | None = None, **overrides: Any
+    source: str | os.PathLike[str] | Mapping[str, object] | None = None,
+    *,
+    service: str | None = None,
+    **overrides: Any,
 ) -> Config:
     """Read and check the configuration without building anything.
 
@@ -104,7 +113,7 @@ def load_config(
     """
     from bentotrace.config.load import load_config as load
 
-    return load(source, overrides=overrides)
+    return load(source, overrides=overrides, service=service)
 
 
 def __getattr__(name: str) -> Any:

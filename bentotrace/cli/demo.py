@@ -119,7 +119,7 @@ def _to_receivers(console: Console, requests: int) -> int:
     counts = []
     for transport in _transports():
         with transport.receiver() as receiver:
-            options = {
+            options: dict[str, Any] = {
                 "sample_rate": 1.0,
                 "resource": {"attributes": {"service.name": "iris"}},
                 "exporter_type": transport.exporter,

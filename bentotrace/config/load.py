@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from bentotrace import registry
 from bentotrace.config.document import Block
-from bentotrace.config.locate import locate
+from bentotrace.config.locate import Wanted, locate
 from bentotrace.config.options import TracingOptions
 from bentotrace.config.report import Note, Report, dotted
 from bentotrace.config.resolve import Origin, Resolved, Setting, resolve, with_variables
@@ -73,6 +73,7 @@ def load_config(
     *,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
+    service: str | None = None,
 ) -> Config:
     """Read, check and complete a configuration; nothing is built, no socket is opened.
 
@@ -81,6 +82,8 @@ def load_config(
             names, else the one of ``BENTOML_CONFIG``, else the environment alone.
         environ: the environment; ``os.environ`` by default.
         overrides: options that win over everything, sections as mappings.
+        service: the service of a BentoML file whose block is wanted; None takes the one that
+            ``OTEL_SERVICE_NAME`` names, else the only one.
 
     Raises:
         ConfigError: with every problem, in file order.
@@ -94,7 +97,9 @@ def load_config(
         required = source is not None
     if source is None:
         source = environ.get(_BENTOML_VARIABLE, "").strip() or None
-    block = substitute(locate(read(source), report, required=required), environ, report)
+    name = environ.get("OTEL_SERVICE_NAME", "").strip() or None
+    wanted = Wanted(required, service, name)
+    block = substitute(locate(read(source), report, wanted), environ, report)
     return _Loader(block, environ, overrides or {}, report).config()
 
 

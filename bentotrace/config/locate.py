@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+
+from attrs import frozen
 
 from bentotrace.config.document import Block, Document
-from bentotrace.config.report import Path, Report, dotted
+from bentotrace.config.report import Path, Report, closest, dotted
 
-__all__ = ["PLACES", "locate"]
+__all__ = ["PLACES", "Wanted", "locate"]
 
 PLACES: tuple[Path, ...] = (("tracing",), ("api_server", "tracing"), ("services", "tracing"))
-"""Where a document may hold its tracing block."""
+"""Where a document may hold its tracing block; a service's own is at ``services.<name>``."""
+
+_ABSENT = object()
 
 
-def locate(document: Document, report: Report, *, required: bool) -> Block:
+@frozen
+class Wanted:
+    """What is looked for.
+
+    Attributes:
+        required: whether a file without a block is a problem. A BentoML file need not have one.
+        service: the service whose block is wanted, as the caller says.
+        service_name: the same, as ``OTEL_SERVICE_NAME`` says; it may be no service of the file.
+        options: names that only a tracing block has, by which a misplaced one is known.
+    """
+
+    required: bool
+    service: str | None = None
+    service_name: str | None = None
+    options: Collection[str] = ("exporter_type",)
+
+
+def locate(document: Document, report: Report, wanted: Wanted) -> Block:
     """Find the tracing block.
 
     A mapping from code that has no ``tracing`` in it is the block itself.
@@ -21,22 +42,17 @@ def locate(document: Document, report: Report, *, required: bool) -> Block:
     Args:
         document: what was read.
         report: takes what is wrong.
-        required: whether a file without a block is a problem. A BentoML file need not have one.
+        wanted: what is looked for.
     """
-    found = [path for path in PLACES if _get(document.root, path) is not _ABSENT]
-    if len(found) > 1:
-        where = " and ".join(dotted(path) for path in found)
-        position = document.key_position(found[1])
-        report.problem(position, found[1], f"there are two tracing blocks, {where}; keep one")
-    if not found:
+    path = _service(document, report, wanted) or _common(document, report)
+    if path is None:
         if not document.text:
             return Block(document, (), document.root)
-        if required:
+        if not _report_misplaced(document, report, wanted) and wanted.required:
             places = ", ".join(dotted(path) for path in PLACES)
             message = f"has no tracing block; write one at {places}"
             report.problem(document.position(()), (), message)
         return Block(document, ("tracing",), {})
-    path = found[0]
     for fault in document.faults:
         if _concerns(fault.path, path):
             report.problems.append(fault.problem)
@@ -50,7 +66,69 @@ def locate(document: Document, report: Report, *, required: bool) -> Block:
     return Block(document, path, value)
 
 
-_ABSENT = object()
+def _common(document: Document, report: Report) -> Path | None:
+    """Find the block that is no service's own."""
+    found = [path for path in PLACES if _get(document.root, path) is not _ABSENT]
+    if len(found) > 1:
+        where = " and ".join(dotted(path) for path in found)
+        position = document.key_position(found[1])
+        report.problem(position, found[1], f"there are two tracing blocks, {where}; keep one")
+    return found[0] if found else None
+
+
+def _service(document: Document, report: Report, wanted: Wanted) -> Path | None:
+    """Find the block of the one service that is meant."""
+    services = _get(document.root, ("services",))
+    if not isinstance(services, Mapping):
+        services = {}
+    if wanted.service is not None and wanted.service not in services:
+        near = closest(wanted.service, services)
+        hint = f"did you mean {near}?" if near else "it has " + (", ".join(services) or "none")
+        message = f"there is no service {wanted.service!r} in this file; {hint}"
+        report.problem(document.key_position(("services",)), ("services",), message)
+        return None
+    own = [name for name, service in services.items() if _get(service, ("tracing",)) is not _ABSENT]
+    # services.tracing is the block of all services, not one that is called tracing.
+    own = [name for name in own if name != "tracing"]
+    name = wanted.service or (wanted.service_name if wanted.service_name in services else None)
+    if name is None and len(own) == 1:
+        (name,) = own
+    if name is None and own:
+        message = (
+            f"several services have a tracing block of their own ({', '.join(own)}); name the one "
+            "that is meant in OTEL_SERVICE_NAME, or as service= in code"
+        )
+        report.problem(document.key_position(("services",)), ("services",), message)
+        return ("services", own[0], "tracing")
+    if name is None or name not in own:
+        return None
+    path = ("services", name, "tracing")
+    if _get(document.root, ("services", "tracing")) is not _ABSENT:
+        report.inform(f"services.tracing is not used: {dotted(path)} takes its place")
+    return path
+
+
+def _report_misplaced(document: Document, report: Report, wanted: Wanted) -> bool:
+    """Report a block that stands where nothing reads it; only when there is no other."""
+    found = False
+    for path in _misplaced(document.root, (), wanted.options):
+        place = "at the root" if not path else f"at {dotted(path)}"
+        message = f"these are options of tracing, but nothing reads them {place}; "
+        message += "put tracing: above them, and indent them" if not path else "move them"
+        message += "" if not path else " to tracing, at the root of the file"
+        report.problem(document.key_position(path), path, message)
+        found = True
+    return found
+
+
+def _misplaced(root: object, path: Path, options: Collection[str]) -> Iterator[Path]:
+    if not isinstance(root, Mapping) or len(path) > 4:
+        return
+    if any(key in root for key in options):
+        yield path
+        return
+    for key, value in root.items():
+        yield from _misplaced(value, (*path, key), options)
 
 
 def _get(root: object, path: Path) -> object:

@@ -108,6 +108,7 @@ class TracingOptions:
         default=(),
         kind=NAMES,
         env=["OTEL_TRACES_EXPORTER"],
+        old_names=["type"],
         help="The exporter's name, or a list of them for several destinations; none exports "
         "nothing.",
     )

@@ -88,6 +88,7 @@ class OTLPOptions:
             Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Endpoint.exact),
             Variable("OTEL_EXPORTER_OTLP_ENDPOINT", Endpoint.base),
         ],
+        old_names=["url"],
         help="Where the spans go; http://localhost:4317 for grpc and http://localhost:4318 for "
         "http when left out.",
     )

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bentotrace.config.load import load_config
+from bentotrace.exceptions import ConfigError
 
 Problems = Callable[..., list[str]]
 
@@ -20,7 +21,7 @@ def test_the_block_is_found_where_bentoml_puts_it(place: str, load: Callable[...
 
 
 def test_a_file_without_a_block_names_the_places(problems: Problems) -> None:
-    assert problems("exporter_type: otlp\n") == [
+    assert problems("api_server: {workers: 2}\n") == [
         "1:1: has no tracing block; write one at tracing, api_server.tracing, services.tracing"
     ]
 
@@ -53,3 +54,93 @@ def test_a_bentoml_file_need_not_have_a_block(write: Callable[..., str]) -> None
     name = write("api_server:\n  workers: 2\n")
 
     assert load_config(environ={"BENTOML_CONFIG": name}).options.sample_rate == 0.0
+
+
+SERVICES = """\
+services:
+  Iris:
+    workers: 2
+    tracing: {sample_rate: 0.25}
+  Rose:
+    tracing: {sample_rate: 0.5}
+  Plain:
+    workers: 1
+  tracing: {sample_rate: 0.75}
+"""
+
+
+@pytest.mark.parametrize(
+    ("service", "variable", "rate"),
+    [
+        ("Iris", None, 0.25),
+        ("Rose", "Iris", 0.5),
+        (None, "Rose", 0.5),
+        ("Plain", None, 0.75),
+        (None, "Plain", 0.75),
+    ],
+)
+def test_a_services_own_block_is_chosen_by_argument_then_variable(
+    write: Callable[..., str], service: str | None, variable: str | None, rate: float
+) -> None:
+    environ = {} if variable is None else {"OTEL_SERVICE_NAME": variable}
+
+    config = load_config(write(SERVICES), environ=environ, service=service)
+
+    assert config.options.sample_rate == rate
+
+
+def test_the_only_service_with_a_block_is_meant(write: Callable[..., str]) -> None:
+    name = write("services:\n  Iris: {workers: 2}\n  Rose: {tracing: {sample_rate: 0.5}}\n")
+
+    for environ in ({}, {"OTEL_SERVICE_NAME": "another"}):
+        assert load_config(name, environ=environ).options.sample_rate == 0.5
+
+
+def test_one_of_several_services_has_to_be_named(problems: Problems) -> None:
+    assert problems(SERVICES) == [
+        "1:1: services: several services have a tracing block of their own (Iris, Rose); name the "
+        "one that is meant in OTEL_SERVICE_NAME, or as service= in code"
+    ]
+
+
+def test_a_service_that_is_not_there_is_told_with_the_closest(write: Callable[..., str]) -> None:
+    with pytest.raises(ConfigError, match="no service 'iris' in this file; did you mean Iris"):
+        load_config(write(SERVICES), environ={}, service="iris")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "exporter_type: otlp\nsample_rate: 1\n",
+            "1:1: these are options of tracing, but nothing reads them at the root; put tracing: "
+            "above them, and indent them",
+        ),
+        (
+            "api_server:\n  http:\n    tracing: {exporter_type: otlp}\n",
+            "3:5: api_server.http.tracing: these are options of tracing, but nothing reads them at "
+            "api_server.http.tracing; move them to tracing, at the root of the file",
+        ),
+        (
+            "monitoring: {exporter_type: otlp}\n",
+            "1:1: monitoring: these are options of tracing, but nothing reads them at monitoring; "
+            "move them to tracing, at the root of the file",
+        ),
+    ],
+)
+def test_a_block_where_nothing_reads_it_is_reported(
+    problems: Problems, text: str, problem: str
+) -> None:
+    assert problems(text) == [problem]
+
+
+def test_old_names_work_with_one_note_each(write: Callable[..., str]) -> None:
+    name = write("tracing:\n  type: zipkin\n  zipkin: {url: 'http://z:9411'}\n")
+
+    config = load_config(name, environ={})
+
+    assert config.exporters[0].options.endpoint == "http://z:9411"
+    assert [note.message.partition(" ")[2] for note in config.notes] == [
+        "tracing.type is the old name of tracing.exporter_type; write that",
+        "tracing.zipkin.url is the old name of tracing.zipkin.endpoint; write that",
+    ]
