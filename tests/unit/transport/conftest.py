@@ -224,6 +224,12 @@ def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., HTTPTranspor
 
 
 @pytest.fixture
+def twice() -> Backoff:
+    """Waits that leave time for a second attempt and for no third."""
+    return Backoff(first=0.02, longest=60, factor=10_000, jitter=0)
+
+
+@pytest.fixture
 def free_port() -> int:
     """A port on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
