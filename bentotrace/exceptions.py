@@ -125,7 +125,8 @@ class UnknownExporterError(PluginError):
     def hint(self) -> str:
         """What to do about it."""
         if self.install is not None:
-            return f"pip install '{self.install}'"
+            install = f"pip install '{self.install}'"
+            return install if self.closest is None else f"write {self.closest}, or {install}"
         valid = f"installed are {', '.join(self.valid)}"
         return valid if self.closest is None else f"did you mean {self.closest}? {valid}"
 

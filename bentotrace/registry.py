@@ -52,14 +52,21 @@ class Claim:
     Attributes:
         name: the exporter type.
         entry_point: what the distribution wrote.
-        distribution: its name, or "unknown".
-        version: its version, or "unknown".
     """
 
     name: str
     entry_point: EntryPoint
-    distribution: str
-    version: str
+
+    # Read when somebody asks: it takes a file per distribution.
+    @property
+    def distribution(self) -> str:
+        """The distribution's name, or "unknown"."""
+        return self.entry_point.dist.name if self.entry_point.dist is not None else "unknown"
+
+    @property
+    def version(self) -> str:
+        """The distribution's version, or "unknown"."""
+        return self.entry_point.dist.version if self.entry_point.dist is not None else "unknown"
 
     def __str__(self) -> str:
         return (
@@ -74,13 +81,8 @@ def find(group: str = hookspecs.EXPORTERS_GROUP) -> tuple[Claim, ...]:
 
     Metadata is read once in the life of the process.
     """
-    claims = []
-    for entry_point in _metadata().select(group=group):
-        dist = entry_point.dist
-        name = dist.name if dist is not None else "unknown"
-        version = dist.version if dist is not None else "unknown"
-        claims.append(Claim(entry_point.name, entry_point, name, version))
-    return tuple(sorted(claims, key=lambda claim: (claim.name, claim.distribution)))
+    claims = [Claim(point.name, point) for point in _metadata().select(group=group)]
+    return tuple(sorted(claims, key=lambda claim: (claim.name, claim.entry_point.value)))
 
 
 @cache
@@ -121,7 +123,8 @@ def load(name: str) -> ExporterPlugin:
         claim = _single(name, claims)
         return adapt(claim, _import(claim))
     install = _INSTALL.get(name)
-    raise UnknownExporterError(name, names(), closest(name, names()), install)
+    near = closest(name, names()) or closest(name.partition("_")[0], names())
+    raise UnknownExporterError(name, names(), near, install)
 
 
 def _single(name: str, claims: Sequence[Claim]) -> Claim:

@@ -17,8 +17,10 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 import cattrs
-from attrs import frozen
+from attrs import field, frozen
 
+from bentotrace.config.hint_schema import schema_of
+from bentotrace.config.pem import check_pem_file
 from bentotrace.config.report import closest
 from bentotrace.transport.outcome import without_credentials
 
@@ -28,6 +30,7 @@ __all__ = [
     "HEADERS",
     "NAMES",
     "PATTERNS",
+    "PEM_FILE",
     "Address",
     "Kind",
     "kind_of",
@@ -43,11 +46,18 @@ class Kind:
         name: what messages call it, as in "expected a duration".
         convert: plain value to typed value; ValueError says what is wrong and what is valid.
         parse: text of a variable to a value for ``convert``.
+        takes_mapping: whether a mapping is a value of this kind.
+        merges: whether what all sources give is merged, name by name; else the highest one counts.
+        json_schema: JSON Schema of its plain values; it may take more than ``convert`` does, never
+            less, and takes anything when left out.
     """
 
     name: str
     convert: Callable[[Any], Any]
     parse: Callable[[str], Any] = str
+    takes_mapping: bool = False
+    merges: bool = False
+    json_schema: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
 
 
 def describe(value: object) -> str:
@@ -77,23 +87,36 @@ def _expected(what: str, value: object) -> ValueError:
 
 def _bool(value: object, _type: object = bool) -> bool:
     if not isinstance(value, bool):
-        quoted = isinstance(value, str) and value.casefold() in {"true", "false"}
-        hint = "; remove the quotes" if quoted else ""
+        word = value.casefold() if isinstance(value, str) else None
+        hint = "; remove the quotes" if word in {"true", "false"} else ""
+        if word in _OTHER_BOOLS:
+            # YAML 1.1 took these for true and false, and many still write them.
+            hint = f"; write {_OTHER_BOOLS[word]}"
         raise ValueError(f"expected true or false, found {describe(value)}{hint}")
     return value
 
 
+_OTHER_BOOLS: Mapping[str | None, str] = {
+    **dict.fromkeys(("yes", "on"), "true"),
+    **dict.fromkeys(("no", "off"), "false"),
+}
+
+
 def _int(value: object, _type: object = int) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
-        if isinstance(value, float) and value.is_integer():
-            raise ValueError(f"expected a whole number, found a fraction; write {int(value)}")
-        raise _expected("a whole number", value)
+        if isinstance(value, float):
+            hint = f"; write {int(value)}" if value.is_integer() else ""
+            raise ValueError(f"expected a whole number, found a fraction{hint}")
+        quoted = isinstance(value, str) and value.strip().isdecimal()
+        hint = "; remove the quotes" if quoted else ""
+        raise ValueError(f"expected a whole number, found {describe(value)}{hint}")
     return value
 
 
 def _float(value: object, _type: object = float) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise _expected("a number", value)
+        hint = _number_hint(value) if isinstance(value, str) else ""
+        raise ValueError(f"expected a number, found {describe(value)}{hint}")
     try:
         number = float(value)
     except OverflowError:
@@ -101,6 +124,17 @@ def _float(value: object, _type: object = float) -> float:
     if not math.isfinite(number):
         raise ValueError("expected a finite number")
     return number
+
+
+def _number_hint(text: str) -> str:
+    """Tell how to write a number that is text because of its quotes, comma or percent sign."""
+    match = re.fullmatch(r"\s*([-+]?[0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*(%?)\s*", text)
+    if match is None:
+        return ""
+    number = match[1].replace(",", ".")
+    if match[2]:
+        return f"; write {float(number) / 100:g}"
+    return f"; write {number}" if "," in match[1] else "; remove the quotes"
 
 
 def _str(value: object, _type: object = str) -> str:
@@ -177,15 +211,23 @@ def kind_of(hint: Any) -> Kind:
     if hint is Any:
         return Kind("a value", lambda value: value)
     if typing.get_origin(hint) in {typing.Union, types.UnionType}:
-        return Kind("a value", lambda value: _any_of(value, typing.get_args(hint)))
+        parts = typing.get_args(hint)
+        return Kind("a value", lambda value: _any_of(value, parts), json_schema=schema_of(hint))
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         # Not by cattrs, which takes an IntEnum for an int.
-        return Kind("a value", lambda value: _member(value, hint))
+        return Kind("a value", lambda value: _member(value, hint), json_schema=schema_of(hint))
     converter = _converter()
     name, parse = _TEXT_PARSERS.get(hint, ("a value", str))
     if _is_collection(hint):
         name, parse = "a list", _parse_list
-    return Kind(name, lambda value: converter.structure(value, hint), parse)
+    is_mapping = typing.get_origin(hint) in {dict, Mapping}
+    return Kind(
+        name,
+        lambda value: converter.structure(value, hint),
+        parse,
+        takes_mapping=is_mapping,
+        json_schema=schema_of(hint),
+    )
 
 
 def _any_of(value: Any, hints: Sequence[Any]) -> Any:
@@ -245,7 +287,8 @@ def _duration(value: object) -> float:
     if isinstance(value, str):
         match = _DURATION.fullmatch(value)
         if match is None or match[2] is None:
-            raise ValueError(f"expected {_DURATION_FORMS}")
+            hint = f"; remove the quotes, or write {match[1]}s" if match is not None else ""
+            raise ValueError(f"expected {_DURATION_FORMS}{hint}")
         value = float(match[1]) * _DURATION_UNITS[match[2]]
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise _expected(_DURATION_FORMS, value)
@@ -272,22 +315,46 @@ def _headers(value: object) -> dict[str, str]:
         pairs = []
         for index, pair in enumerate(value):
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-                raise ValueError(f"[{index}]: expected a pair of name and value")
+                hint = "; leave out the dash" if isinstance(pair, Mapping) else ""
+                raise ValueError(f"[{index}]: expected a pair of name and value{hint}")
             pairs.append((pair[0], pair[1]))
     elif isinstance(value, Mapping):
         pairs = list(value.items())
     else:
-        raise _expected("a mapping of names to values, or a list of pairs", value)
+        hint = "; write name: value" if isinstance(value, str) else ""
+        expected = _expected("a mapping of names to values, or a list of pairs", value)
+        raise ValueError(f"{expected}{hint}")
     headers = {}
     for name, content in pairs:
-        if not isinstance(name, str) or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
-            raise ValueError("a header's name is made of letters, digits and dashes")
-        if not isinstance(content, str):
-            raise ValueError(f"header {name}: {_expected('text', content)}; put it in quotes")
+        if not isinstance(name, str):
+            raise ValueError(f"a header's name: {_expected('text', name)}")
+        if not re.fullmatch(_HEADER_NAME, name):
+            raise ValueError(_bad_name(name))
+        if content is None:
+            raise ValueError(f"header {name}: has no value; write one, or leave the header out")
+        try:
+            _str(content)
+        except ValueError as error:
+            raise ValueError(f"header {name}: {error}") from None
         if re.search(r"[\r\n\0]", content):
-            raise ValueError(f"header {name}: its value holds a line break")
+            hint = "write it in one line, in quotes"
+            raise ValueError(f"header {name}: its value holds a line break; {hint}")
         headers[name] = content
     return headers
+
+
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+
+
+def _bad_name(name: str) -> str:
+    """Say what is wrong with a header's name; what follows its colon may be a secret."""
+    good = re.match(_HEADER_NAME, name)
+    if good is None:
+        return "a header's name is made of letters, digits and dashes"
+    if name[good.end()] == ":":
+        hint = "write the name, a colon, a space, the value"
+        return f"header {good[0]}: its colon is part of the name; {hint}"
+    return f"a header's name is made of letters, digits and dashes; change what follows {good[0]!r}"
 
 
 def _parse_headers(text: str) -> dict[str, str]:
@@ -305,6 +372,9 @@ def _parse_headers(text: str) -> dict[str, str]:
 
 def _names(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
+        if "," in value:
+            listed = ", ".join(_parse_list(value))
+            raise ValueError(f"several names are a list; write [{listed}]")
         value = [value]
     if not isinstance(value, (list, tuple)):
         raise _expected("a name, or a list of names", value)
@@ -317,6 +387,7 @@ def _names(value: object) -> tuple[str, ...]:
 
 
 def _patterns(value: object) -> tuple[str, ...]:
+    single = isinstance(value, str) and "," not in value
     if isinstance(value, str):
         value = _parse_list(value)
     if not isinstance(value, (list, tuple)):
@@ -325,7 +396,11 @@ def _patterns(value: object) -> tuple[str, ...]:
         try:
             re.compile(_str(pattern))
         except re.error as error:
-            raise ValueError(f"[{index}] is not a regular expression: {error}") from None
+            which = "" if single else f"[{index}] "
+            # Who writes a shell's pattern means this by its star.
+            hint = "; write .* for anything" if pattern.startswith("*") else ""
+            message = f"{which}is not a regular expression: {error}{hint}"
+            raise ValueError(message) from None
     return tuple(value)
 
 
@@ -345,17 +420,52 @@ def _address(value: object) -> Address:
     return Address(text)
 
 
-ADDRESS = Kind("a URL or host:port", _address)
+_TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": _TEXT}
+
+ADDRESS = Kind("a URL or host:port", _address, json_schema=_TEXT)
 """Where to send; typed as :class:`Address`, a ``str``."""
 
-DURATION = Kind("a duration", _duration, _parse_duration)
+DURATION = Kind(
+    "a duration",
+    _duration,
+    _parse_duration,
+    json_schema={
+        "anyOf": [
+            {"type": "number", "minimum": 0},
+            {
+                "type": "string",
+                "pattern": r"^\s*([0-9]+(\.[0-9]+)?|\.[0-9]+)\s*(ms|s|m|h)\s*$",
+                "examples": ["500ms", "10s", "2m"],
+            },
+        ]
+    },
+)
 """Seconds as a number, or text with a unit; typed as float seconds."""
 
-HEADERS = Kind("headers", _headers, _parse_headers)
+HEADERS = Kind(
+    "headers",
+    _headers,
+    _parse_headers,
+    takes_mapping=True,
+    json_schema={
+        "anyOf": [
+            {"type": "object", "additionalProperties": _TEXT},
+            {"type": "array", "items": {**_TEXTS, "minItems": 2, "maxItems": 2}},
+        ]
+    },
+)
 """Header names and values, as a mapping or a list of pairs; typed as ``dict[str, str]``."""
 
-NAMES = Kind("a name or a list of names", _names, _parse_list)
+NAMES = Kind(
+    "a name or a list of names", _names, _parse_list, json_schema={"anyOf": [_TEXT, _TEXTS]}
+)
 """One name or several; typed as ``tuple[str, ...]``."""
 
-PATTERNS = Kind("regular expressions", _patterns, _parse_list)
+PATTERNS = Kind(
+    "regular expressions", _patterns, _parse_list, json_schema={"anyOf": [_TEXT, _TEXTS]}
+)
 """Comma-separated regular expressions, or a list of them; typed as ``tuple[str, ...]``."""
+
+PEM_FILE = Kind("a PEM file", lambda value: check_pem_file(_str(value)), json_schema=_TEXT)
+"""Path of a file of certificates or a key, which is there and is PEM; typed as ``str``."""

@@ -11,12 +11,13 @@ from attrs import field, frozen
 from bentotrace import registry
 from bentotrace.config.document import Block
 from bentotrace.config.locate import Wanted, locate
-from bentotrace.config.options import TracingOptions
+from bentotrace.config.options import ProcessorOptions, TracingOptions
 from bentotrace.config.report import Note, Report, dotted
 from bentotrace.config.resolve import Origin, Resolved, Setting, resolve, with_variables
 from bentotrace.config.schema import section_of
 from bentotrace.config.structure import structure
 from bentotrace.config.substitute import substitute
+from bentotrace.config.unused import report_unused
 from bentotrace.config.yaml import read
 from bentotrace.exceptions import UnknownExporterError
 from bentotrace.plugin import ExporterPlugin, Target
@@ -124,6 +125,9 @@ class _Loader:
         exporters = self._exporters(common)
         self._check_unselected(common, sections)
         self.report.raise_problems()
+        plugins = [exporter.plugin for exporter in exporters]
+        self._check_batch(common, options.processor)
+        report_unused(self.block, self.environ, options, plugins, sections, self.report)
         return Config(
             options,
             tuple(exporters),
@@ -178,8 +182,22 @@ class _Loader:
                 self.report.warn(warning)
             for note in target.notes:
                 self.report.inform(note)
+        bound = _checked(common, "processor", "export_timeout")
+        if bound is not None:
+            seconds = min(seconds, bound)
         settings = (*resolved.settings.values(), timeout)
         return ExporterConfig(plugin, options, seconds, target, settings)
+
+    def _check_batch(self, common: Resolved, processor: ProcessorOptions) -> None:
+        """Tell that a batch cannot be larger than the queue, to whom gave its size."""
+        size, queue = processor.max_export_batch_size, processor.max_queue_size
+        given = common.settings[("processor", "max_export_batch_size")].effective
+        if size > queue and given is not None and given.origin is not Origin.DEFAULT:
+            self.report.warn(
+                f"{given.source}: processor.max_export_batch_size is {size}, more than "
+                f"processor.max_queue_size, so batches hold {queue} spans; raise the one, or lower "
+                f"the other"
+            )
 
     def _check_unselected(self, common: Resolved, sections: Sequence[str]) -> None:
         """Refuse a section that is filled while nothing says which exporter to use."""
@@ -196,8 +214,8 @@ class _Loader:
                 self.report.problem(self.block.document.key_position(path), path, message)
 
 
-def _checked(resolved: Resolved, option: str) -> Any:
-    return _value(resolved.settings[(option,)])
+def _checked(resolved: Resolved, *option: str) -> Any:
+    return _value(resolved.settings[option])
 
 
 def _value(setting: Setting) -> Any:
@@ -205,6 +223,6 @@ def _value(setting: Setting) -> Any:
     if setting.effective is None:
         return None
     try:
-        return setting.leaf.check(setting.effective.value)
+        return setting.typed(setting.effective)
     except ValueError:
         return None

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from attrs import frozen
 
 from bentotrace.config.document import Block, Document
-from bentotrace.config.report import Path, Report, closest, dotted
+from bentotrace.config.report import Path, Report, closest, dotted, squeeze
 
 __all__ = ["PLACES", "Wanted", "locate"]
 
@@ -48,22 +48,35 @@ def locate(document: Document, report: Report, wanted: Wanted) -> Block:
     if path is None:
         if not document.text:
             return Block(document, (), document.root)
-        if not _report_misplaced(document, report, wanted) and wanted.required:
-            places = ", ".join(dotted(path) for path in PLACES)
-            message = f"has no tracing block; write one at {places}"
-            report.problem(document.position(()), (), message)
+        # A service that is not there is told already.
+        if not report.problems and not _report_misplaced(document, report, wanted):
+            _report_missing(document, report, wanted)
         return Block(document, ("tracing",), {})
     for fault in document.faults:
         if _concerns(fault.path, path):
             report.problems.append(fault.problem)
+    _report_beside(document, path, report, wanted)
     value = _get(document.root, path)
+    if isinstance(value, Mapping) and isinstance(value.get("tracing"), Mapping):
+        path = (*path, "tracing")
+        message = "is one level too deep; take this tracing: out, and indent what is below it less"
+        report.problem(document.key_position(path), path, message)
+        value = value["tracing"]
     if value is None:
         value = {}
     if not isinstance(value, Mapping):
-        message = "must be a mapping of options, such as exporter_type: otlp"
-        report.problem(document.position(path), path, message)
+        report.problem(document.position(path), path, _no_mapping(value))
         value = {}
     return Block(document, path, value)
+
+
+def _no_mapping(value: object) -> str:
+    message = "must be a mapping of options, such as exporter_type: otlp"
+    if isinstance(value, list):
+        return f"{message}; leave out the dashes"
+    if isinstance(value, str) and ":" in value:
+        return f"{message}; put a space after each colon"
+    return message
 
 
 def _common(document: Document, report: Report) -> Path | None:
@@ -108,14 +121,46 @@ def _service(document: Document, report: Report, wanted: Wanted) -> Path | None:
     return path
 
 
+def _report_missing(document: Document, report: Report, wanted: Wanted) -> None:
+    for key in document.root:
+        # A file that need not have a block may have a training: section, say.
+        like = wanted.required and closest(key, ["tracing"]) is not None
+        if like or squeeze(key) == "tracing":
+            message = "nothing reads this; did you mean tracing?"
+            report.problem(document.key_position((key,)), (key,), message)
+            return
+    if wanted.required:
+        places = ", ".join(dotted(path) for path in PLACES)
+        message = f"has no tracing block; write one at {places}"
+        report.problem(document.position(()), (), message)
+
+
+def _report_beside(document: Document, path: Path, report: Report, wanted: Wanted) -> None:
+    """Report what stands beside the block, where nobody indented it."""
+    value, around = _get(document.root, path), _get(document.root, path[:-1])
+    given = value if isinstance(value, Mapping) else {}
+    lost = {*wanted.options} if given else {*wanted.options, "sample_rate", "excluded_urls"}
+    chosen = given.get("exporter_type")
+    names = chosen if isinstance(chosen, list) else [chosen]
+    lost.update(name for name in names if isinstance(name, str) and name not in given)
+    for key in around if isinstance(around, Mapping) else ():
+        if key in lost:
+            here = (*path[:-1], key)
+            message = f"stands beside {dotted(path)}, where nothing reads it; indent it"
+            report.problem(document.key_position(here), here, message)
+
+
 def _report_misplaced(document: Document, report: Report, wanted: Wanted) -> bool:
     """Report a block that stands where nothing reads it; only when there is no other."""
     found = False
     for path in _misplaced(document.root, (), wanted.options):
-        place = "at the root" if not path else f"at {dotted(path)}"
-        message = f"these are options of tracing, but nothing reads them {place}; "
-        message += "put tracing: above them, and indent them" if not path else "move them"
-        message += "" if not path else " to tracing, at the root of the file"
+        if not path:
+            remedy = "put tracing: above them, and indent them"
+        elif len(path) == 1 and closest(str(path[0]), ["tracing"]) is not None:
+            remedy = "did you mean tracing?"
+        else:
+            remedy = "move them to tracing, at the root of the file"
+        message = f"these are options of tracing, but nothing reads them here; {remedy}"
         report.problem(document.key_position(path), path, message)
         found = True
     return found

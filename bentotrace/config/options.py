@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from attrs import frozen, validators
 
 from bentotrace.config.kinds import DURATION, NAMES, PATTERNS, Kind, milliseconds
 from bentotrace.plugin import Variable, option
 
-__all__ = ["ProcessorOptions", "ResourceOptions", "SamplerName", "TracingOptions"]
+__all__ = [
+    "LimitsOptions",
+    "ProcessorOptions",
+    "ResourceOptions",
+    "SamplerName",
+    "TracingOptions",
+]
 
 SamplerName = Literal[
     "always_on",
@@ -22,6 +29,13 @@ SamplerName = Literal[
 ]
 
 
+_SCALAR = {"type": ["string", "number", "boolean"]}
+_ATTRIBUTES = {
+    "type": "object",
+    "additionalProperties": {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]},
+}
+
+
 def _attributes(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError("expected a mapping of attribute names to values")
@@ -30,6 +44,12 @@ def _attributes(value: object) -> dict[str, Any]:
         if not all(isinstance(element, (bool, int, float, str)) for element in items):
             raise ValueError(f"{name}: expected text, a number, true or false, or a list of them")
     return dict(value)
+
+
+def _parse_attributes(text: str) -> dict[str, str]:
+    """Read ``name=value,name=value``; what is no such pair the SDK reports, as it reads it too."""
+    pairs = [pair.partition("=") for pair in text.split(",") if "=" in pair]
+    return {name.strip(): unquote(value.strip()) for name, _, value in pairs}
 
 
 def _at_least(bound: float) -> Any:
@@ -56,9 +76,15 @@ class ResourceOptions:
 
     attributes: dict[str, Any] = option(
         factory=dict,
-        kind=Kind("attributes", _attributes),
-        help="Attributes of the resource, service.name first of all; OTEL_SERVICE_NAME and "
-        "OTEL_RESOURCE_ATTRIBUTES win over them.",
+        kind=Kind(
+            "attributes", _attributes, takes_mapping=True, merges=True, json_schema=_ATTRIBUTES
+        ),
+        env=[
+            Variable("OTEL_SERVICE_NAME", lambda text: {"service.name": text}),
+            Variable("OTEL_RESOURCE_ATTRIBUTES", _parse_attributes),
+        ],
+        help="Attributes of the resource, service.name first of all; each comes from the highest "
+        "source that has it.",
     )
 
 
@@ -87,11 +113,47 @@ class ProcessorOptions:
         validator=_positive,
         help="How long a span waits for others before it is exported, at the most.",
     )
+    export_timeout: float | None = option(
+        default=None,
+        kind=DURATION,
+        env=[Variable("OTEL_BSP_EXPORT_TIMEOUT", milliseconds)],
+        validator=validators.optional(_positive),
+        help="How long one export may take, when that is less than the exporter's timeout.",
+    )
     shutdown_timeout: float = option(
         default=5.0,
         kind=DURATION,
         validator=_at_least(0),
         help="How long shutting down, or the process's exit, may take.",
+    )
+
+
+def _limit(variables: Sequence[str], what: str) -> Any:
+    return option(
+        default=128,
+        env=variables,
+        validator=_at_least(0),
+        help=f"{what} keeps, at the most; the rest is dropped and counted.",
+    )
+
+
+@frozen
+class LimitsOptions:
+    """The section ``limits``: how many things a span may hold."""
+
+    attribute_count: int = _limit(
+        ["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"],
+        "Attributes that a span",
+    )
+    event_count: int = _limit(["OTEL_SPAN_EVENT_COUNT_LIMIT"], "Events that a span")
+    link_count: int = _limit(["OTEL_SPAN_LINK_COUNT_LIMIT"], "Links that a span")
+    event_attribute_count: int = _limit(
+        ["OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"],
+        "Attributes that an event",
+    )
+    link_attribute_count: int = _limit(
+        ["OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"],
+        "Attributes that a link",
     )
 
 
@@ -149,6 +211,7 @@ class TracingOptions:
     processor: ProcessorOptions = option(
         factory=ProcessorOptions, help="The queue between the service and an exporter."
     )
+    limits: LimitsOptions = option(factory=LimitsOptions, help="How many things a span may hold.")
 
     @property
     def effective_rate(self) -> float:

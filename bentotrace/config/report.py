@@ -72,13 +72,27 @@ class Report:
         """Add a problem."""
         self.problems.append(Problem(position, dotted(path), message))
 
+    def consequence(self, position: Position, path: Path, message: str) -> None:
+        """Add a problem, unless that value has one already, from which this one may follow."""
+        name = dotted(path)
+        for problem in self.problems:
+            same = problem.path == name and problem.position == position and position.line > 0
+            if same or problem.path.startswith((f"{name}.", f"{name}[")):
+                return
+        self.problem(position, path, message)
+
     def warn(self, message: str) -> None:
         """Add a note that is likely a mistake."""
-        self.notes.append(Note(message))
+        self._note(Note(message))
 
     def inform(self, message: str) -> None:
         """Add a note that is no mistake."""
-        self.notes.append(Note(message, warning=False))
+        self._note(Note(message, warning=False))
+
+    def _note(self, note: Note) -> None:
+        # One variable may be read for several options.
+        if note not in self.notes:
+            self.notes.append(note)
 
     def raise_problems(self) -> None:
         """Raise every problem found so far.

@@ -12,14 +12,16 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from bentotrace.config.document import Block
+from bentotrace.config.document import Block, Document
 from bentotrace.config.report import Path, Position, Report, closest, dotted
 from bentotrace.config.schema import Leaf, Section
+from bentotrace.config.supply import supply
 from bentotrace.plugin import Variable
 
 __all__ = ["Candidate", "Origin", "Resolved", "Setting", "resolve", "with_variables"]
 
 _OVERRIDE = Position("configure()")
+_CODE = Document(_OVERRIDE.file, {})
 
 
 class Origin(enum.Enum):
@@ -67,6 +69,16 @@ class Setting:
     def effective(self) -> Candidate | None:
         """The value that counts."""
         return self.candidates[0] if self.candidates else None
+
+    def typed(self, candidate: Candidate) -> Any:
+        """Give the typed value of one of them.
+
+        Raises:
+            ValueError: with what is wrong, and what is valid.
+        """
+        if candidate.origin in {Origin.OVERRIDE, Origin.FILE}:
+            return self.leaf.check(candidate.value)
+        return candidate.value
 
 
 @frozen
@@ -170,29 +182,44 @@ class _Resolver:
     def _candidates(
         self, leaf: Leaf, item: Any, override: Any, at: tuple[str, ...]
     ) -> Iterator[Candidate]:
+        path = (*self.block.path, *self.below, *at)
+        override = self._supplied(override, leaf, path, _CODE)
         if override is not None:
             yield Candidate(Origin.OVERRIDE, str(_OVERRIDE), override, _OVERRIDE)
         yield from _from_variables(leaf.record.env, leaf, self.environ, self.report)
-        path = (*self.block.path, *self.below, *at)
+        item = self._supplied(item, leaf, path, self.block.document)
         if item is not None:
             position = self.block.document.position(path)
             yield Candidate(Origin.FILE, str(position), item, position)
         yield from self._under_old_names(leaf, path)
         if not leaf.required:
-            yield Candidate(Origin.DEFAULT, "default", leaf.default, Position("default"))
+            yield Candidate(
+                Origin.DEFAULT, Origin.DEFAULT.value, leaf.default, Position(Origin.DEFAULT.value)
+            )
 
     def _under_old_names(self, leaf: Leaf, path: Path) -> Iterator[Candidate]:
         """Find what the section gives under a name that the option had."""
         given = self.given()
         for name in leaf.record.old_names:
             value = given.get(name) if isinstance(given, Mapping) else None
+            old = (*self.block.path, *self.below, name)
+            value = self._supplied(value, leaf, old, self.block.document)
             if value is not None:
-                old = (*self.block.path, *self.below, name)
                 position = self.block.document.position(old)
                 self.report.warn(
                     f"{position}: {dotted(old)} is the old name of {dotted(path)}; write that"
                 )
                 yield Candidate(Origin.FILE, str(position), value, position)
+
+    def _supplied(self, value: Any, leaf: Leaf, path: Path, document: Document) -> Any:
+        return supply(
+            value,
+            path,
+            document,
+            self.environ,
+            self.report,
+            takes_mapping=leaf.kind.takes_mapping,
+        )
 
     def _mapping(self, value: Any, position: Position, path: Path) -> Mapping[str, Any]:
         if value is None:

@@ -10,6 +10,7 @@ import attrs
 from attrs import frozen
 
 from bentotrace.config.kinds import Kind, kind_of
+from bentotrace.config.supply import Supplied
 from bentotrace.plugin import Option
 
 __all__ = ["Leaf", "Section", "section_of"]
@@ -50,6 +51,8 @@ class Leaf:
         Raises:
             ValueError: with what is wrong, and what is valid.
         """
+        if isinstance(value, Supplied):
+            value = self.kind.parse(value)
         typed = self.kind.convert(value)
         if self.attribute.validator is not None:
             self.attribute.validator(None, self.attribute, typed)

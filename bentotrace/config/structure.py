@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,17 +39,15 @@ def _value(setting: Setting, resolved: Resolved, report: Report) -> Any:
     if setting.effective is None:
         report.problem(resolved.block.document.position(path), path, "is required and not given")
         return None
-    result: Any = None
-    for rank, candidate in enumerate(setting.candidates):
-        value = candidate.value
-        if candidate.origin in {Origin.OVERRIDE, Origin.FILE}:
-            try:
-                value = setting.leaf.check(value)
-            except ValueError as error:
-                report.problem(candidate.position, path, str(error))
-        if rank == 0:
-            result = value
-    return result
+    values = []
+    for candidate in setting.candidates:
+        try:
+            values.append(setting.typed(candidate))
+        except ValueError as error:
+            report.consequence(candidate.position, path, str(error))
+    if setting.leaf.kind.merges:
+        return dict(ChainMap(*values))
+    return values[0] if values else None
 
 
 def _instance(
@@ -79,7 +78,8 @@ def _instance(
     except OptionError as error:
         option = (*path, *error.option.split("."))
         if option not in resolved.settings or option in values:
-            report.problem(_where(option, resolved), (*resolved.path, *option), error.reason)
+            where = _where(option, resolved)
+            report.consequence(where, (*resolved.path, *option), error.reason)
     except ValueError as error:
         report.problem(_where(path, resolved), (*resolved.path, *path), str(error))
     return None

@@ -14,17 +14,21 @@ from typing import Any
 from attrs import define, field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, Event
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from bentotrace.config.document import Document, Fault
 from bentotrace.config.report import Path, Position, Problem, dotted
+from bentotrace.config.syntax import explain
 from bentotrace.exceptions import ConfigError
 
 __all__ = ["read", "resolve_scalar"]
 
 _MAX_BYTES = 1024 * 1024
-_MAX_VALUES = 20_000
+_MAX_VALUES = 5_000
 _MAX_DEPTH = 100
+# What is shorter cannot hold enough to be costly.
+_SHORT = 8 * 1024
 
 _STANDARD = "tag:yaml.org,2002:"
 _NULL = re.compile(r"(?:null|Null|NULL|~|)")
@@ -122,7 +126,7 @@ class _Reader:
     count: int = 0
 
     def document(self, text: str) -> Document:
-        node = self._compose(text)
+        node = self._parsed(text)
         if node is None:
             raise _fatal(Position(self.name), "is empty; write a tracing: block")
         root = self._value(node, ())
@@ -140,14 +144,32 @@ class _Reader:
             text=True,
         )
 
-    def _compose(self, text: str) -> Node | None:
+    def _check_cost(self, text: str) -> None:
+        """Refuse what would take the parser seconds, and memory by the hundred megabytes."""
+        depth = 0
+        for count, event in enumerate(YAML(typ="safe", pure=True).parse(text)):
+            if isinstance(event, CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, CollectionEndEvent):
+                depth -= 1
+            # A key and a value are two.
+            if count > 2 * _MAX_VALUES:
+                message = f"holds more than {_MAX_VALUES} values; a configuration does not"
+                raise _fatal(self._position(event), message)
+            if depth > _MAX_DEPTH:
+                raise _fatal(self._position(event), "is nested too deeply")
+
+    def _parsed(self, text: str) -> Node | None:
         yaml = YAML(typ="safe", pure=True)
+        # YAML 1.2 lets an anchor be given again, and the name may be part of a secret.
+        yaml.composer.warn_double_anchors = False
         try:
+            if len(text) > _SHORT:
+                self._check_cost(text)
             node: Node | None = yaml.compose(text)
         except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
+            mark, message = explain(error, text)
             position = self._mark(mark) if mark is not None else Position(self.name)
-            message = _syntax_message(error, text, position)
             raise _fatal(position, message) from None
         except YAMLError as error:
             message = f"is not YAML: {str(error).splitlines()[0]}"
@@ -159,14 +181,19 @@ class _Reader:
     def _value(self, node: Node, path: Path) -> Any:
         self.count += 1
         if self.count > _MAX_VALUES:
-            message = f"holds more than {_MAX_VALUES} values once its aliases are expanded"
+            message = (
+                f"holds more than {_MAX_VALUES} values once its aliases are expanded; "
+                "write fewer of them"
+            )
             raise _fatal(Position(self.name), message)
         if len(path) > _MAX_DEPTH:
             raise _fatal(self._position(node), "is nested too deeply, or an alias holds itself")
         self.values[path] = self._position(node)
         tag = _tag(node)
         if not tag.startswith(_STANDARD):
-            self._fault(path, self._position(node), f"unknown tag {tag}; remove it")
+            # The tag is not shown: it may be a password that begins with an exclamation mark.
+            message = "a ! begins a tag, and none is known; remove it, or put text in quotes"
+            self._fault(path, self._position(node), message)
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
@@ -224,7 +251,7 @@ class _Reader:
     def _fault(self, path: Path, position: Position, message: str) -> None:
         self.faults.append(Fault(path, Problem(position, dotted(path), message)))
 
-    def _position(self, node: Node) -> Position:
+    def _position(self, node: Node | Event) -> Position:
         return self._mark(node.start_mark)
 
     def _mark(self, mark: Any) -> Position:
@@ -234,12 +261,3 @@ class _Reader:
 def _tag(node: Node) -> str:
     # ruamel.yaml before 0.18 keeps a string, later ones an object that prints as one.
     return str(node.tag)
-
-
-def _syntax_message(error: MarkedYAMLError, text: str, position: Position) -> str:
-    lines = text.splitlines()
-    line = lines[position.line - 1] if 0 < position.line <= len(lines) else ""
-    if "\t" in line[: position.column]:
-        return "a tab is used to indent; YAML indents with spaces"
-    problem = " ".join(str(error.problem or error.context or "cannot be parsed").split())
-    return f"is not YAML: {problem}"

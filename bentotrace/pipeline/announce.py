@@ -118,7 +118,14 @@ def _no_trace(options: TracingOptions, source: str) -> str:
 
 def _given_for_a_provider(config: Config) -> list[str]:
     """List the options that are given and make a provider, which an attached pipeline has not."""
-    made = {"sample_rate", "sampler", "excluded_urls", "max_tag_value_length", "resource"}
+    made = {
+        "sample_rate",
+        "sampler",
+        "excluded_urls",
+        "max_tag_value_length",
+        "resource",
+        "limits",
+    }
     return [
         ".".join(setting.path)
         for setting in config.settings

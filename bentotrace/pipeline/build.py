@@ -72,7 +72,7 @@ def install(config: Config, if_exists: IfExists) -> Tracing:
 
 def _build(config: Config) -> tuple[Tracing, Resource]:
     options = config.options
-    resource = make_resource(config)
+    resource = make_resource(options)
     limits = make_limits(options)
     make_provider = _DisabledProvider if options.disabled else TracerProvider
     provider = make_provider(

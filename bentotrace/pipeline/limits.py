@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 
 from opentelemetry.sdk.trace import SpanLimits
@@ -12,28 +11,24 @@ from bentotrace.config.options import TracingOptions
 
 __all__ = ["make_limits", "quiet_cuts"]
 
-_logger = logging.getLogger("bentotrace")
-
-_DEFAULT_COUNT = 128
-
 
 def make_limits(options: TracingOptions) -> SpanLimits:
     """Make the limits of a configuration.
 
-    Left to itself the SDK raises for a malformed variable, and takes a blank one for "no limit".
+    Each is given, since the SDK reads the variables of those that are not: it raises for a
+    malformed one, and takes a blank one for "no limit".
     """
     length = options.max_tag_value_length
     if length is None:
-        # Its variables have been read; without this the SDK reads them again.
         length = SpanLimits.UNSET
-    attributes = _count("OTEL_ATTRIBUTE_COUNT_LIMIT", _DEFAULT_COUNT)
+    counts = options.limits
     return SpanLimits(
-        max_attributes=attributes,
-        max_span_attributes=_count("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", attributes),
-        max_event_attributes=_count("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT", attributes),
-        max_link_attributes=_count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", attributes),
-        max_events=_count("OTEL_SPAN_EVENT_COUNT_LIMIT", _DEFAULT_COUNT),
-        max_links=_count("OTEL_SPAN_LINK_COUNT_LIMIT", _DEFAULT_COUNT),
+        max_attributes=counts.attribute_count,
+        max_span_attributes=counts.attribute_count,
+        max_event_attributes=counts.event_attribute_count,
+        max_link_attributes=counts.link_attribute_count,
+        max_events=counts.event_count,
+        max_links=counts.link_count,
         max_attribute_length=length,
         max_span_attribute_length=length,
     )
@@ -64,12 +59,3 @@ class _CutsOfLength(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         cut = record.args == (self._length,) and "exceeds max length" in str(record.msg)
         return not cut
-
-
-def _count(variable: str, default: int) -> int:
-    text = os.environ.get(variable, "").strip()
-    if text.isdecimal():
-        return int(text)
-    if text:
-        _logger.warning("%s is malformed and ignored: expected a whole number, 0 or more", variable)
-    return default

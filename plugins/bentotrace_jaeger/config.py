@@ -7,7 +7,7 @@ from typing import Any, Literal
 from attrs import frozen
 
 from bentotrace.exceptions import OptionError
-from bentotrace.plugin import ADDRESS, HEADERS, Address, Kind, kind_of, option
+from bentotrace.plugin import ADDRESS, HEADERS, PEM_FILE, Address, Kind, kind_of, option
 from bentotrace.transport.udp import MAX_DATAGRAM, MIN_DATAGRAM
 from bentotrace_jaeger.destination import (
     Agent,
@@ -73,7 +73,7 @@ class ThriftOptions:
         help="Size of a datagram, at the most.",
     )
     certificate_file: str | None = option(
-        default=None, env=[_PREFIX + "CERTIFICATE"], help=_CERTIFICATE_HELP
+        default=None, kind=PEM_FILE, env=[_PREFIX + "CERTIFICATE"], help=_CERTIFICATE_HELP
     )
     headers: dict[str, str] = option(factory=dict, kind=HEADERS, secret=True, help=_HEADERS_HELP)
 
@@ -94,7 +94,7 @@ class GRPCOptions:
         help="Whether an endpoint without a scheme is spoken to without TLS.",
     )
     certificate_file: str | None = option(
-        default=None, env=[_PREFIX + "CERTIFICATE"], help=_CERTIFICATE_HELP
+        default=None, kind=PEM_FILE, env=[_PREFIX + "CERTIFICATE"], help=_CERTIFICATE_HELP
     )
     headers: dict[str, str] = option(factory=dict, kind=HEADERS, secret=True, help=_HEADERS_HELP)
 
@@ -105,7 +105,7 @@ class JaegerOptions:
 
     protocol: Protocol = option(
         default="thrift",
-        kind=Kind("a protocol", _protocol),
+        kind=Kind("a protocol", _protocol, json_schema=kind_of(Protocol).json_schema),
         env=[_PREFIX + "PROTOCOL"],
         help="Thrift to an agent (UDP) or a collector (HTTP), or protobuf to a collector (gRPC); "
         "the specification's names select one of the first two.",
@@ -140,7 +140,7 @@ class JaegerOptions:
             raise OptionError(name, str(error)) from None
         if (self.username is None) != (self.password is None):
             missing = "password" if self.password is None else "username"
-            raise OptionError(missing, "username and password are given together")
+            raise OptionError(missing, "is missing; give username and password, or neither")
 
     @property
     def _to_agent(self) -> bool:

@@ -84,6 +84,8 @@ def resolve_agent(host: str | None, port: int | None) -> Agent:
         host = host[1:-1]
     if not host or any(character.isspace() or character in "/@" for character in host):
         raise ValueError("is no host; write a name or an address, such as localhost")
+    if "$" in host:
+        raise ValueError("holds a $; write ${NAME} for a variable")
     if host.count(":") == 1:
         raise ValueError("holds a port; write it as agent_port")
     port = AGENT_PORT if port is None else port
@@ -141,13 +143,15 @@ def _split(text: str, example: str) -> SplitResult:
         url = urlsplit(text)
         port = url.port
     except ValueError:
-        raise ValueError(f"is no URL; write it as {example}") from None
+        raise ValueError(f"is no URL, or has no valid port; write it as {example}") from None
     if url.scheme not in {"", "http", "https"}:
         raise ValueError(f"has the scheme {url.scheme}; only http and https are spoken")
     if not url.hostname or port == 0:
         raise ValueError(f"names no host; write it as {example}")
+    if "$" in url.hostname:
+        raise ValueError("holds a $ in its host; write ${NAME} for a variable")
     if any(character.isspace() for character in text):
-        raise ValueError("holds a space")
+        raise ValueError("holds a space; remove it")
     return url
 
 

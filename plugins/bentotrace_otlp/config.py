@@ -8,7 +8,8 @@ from typing import Any, Literal
 from attrs import frozen
 
 from bentotrace.exceptions import OptionError
-from bentotrace.plugin import HEADERS, Kind, Variable, option
+from bentotrace.plugin import ADDRESS, HEADERS, PEM_FILE, Kind, Variable, option
+from bentotrace.transport import TLSConfig, TLSFileError
 from bentotrace_otlp.endpoint import Endpoint, resolve_endpoint
 
 __all__ = ["GRPCOptions", "HTTPOptions", "OTLPOptions", "Protocol"]
@@ -36,7 +37,7 @@ def _endpoint(value: object) -> Endpoint:
 
 
 def _tls_file(name: str, content: str) -> Any:
-    return option(default=None, env=_variables(name), help=f"{content}, a PEM file.")
+    return option(default=None, kind=PEM_FILE, env=_variables(name), help=f"{content}, a PEM file.")
 
 
 _CA = "Certificate authority that the receiver's certificate is checked with"
@@ -83,7 +84,7 @@ class OTLPOptions:
     )
     endpoint: Endpoint | None = option(
         default=None,
-        kind=Kind("an endpoint", _endpoint),
+        kind=Kind("an endpoint", _endpoint, json_schema=ADDRESS.json_schema),
         env=[
             Variable("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", Endpoint.exact),
             Variable("OTEL_EXPORTER_OTLP_ENDPOINT", Endpoint.base),
@@ -104,7 +105,23 @@ class OTLPOptions:
         except ValueError as error:
             raise OptionError("endpoint", str(error)) from None
         for section in ("http", "grpc"):
-            files = getattr(self, section)
-            if (files.client_certificate_file is None) != (files.client_key_file is None):
-                reason = "client_certificate_file and client_key_file are given together"
-                raise OptionError(f"{section}.client_key_file", reason)
+            _check_files(section, getattr(self, section))
+
+
+def _check_files(section: str, options: HTTPOptions | GRPCOptions) -> None:
+    certificate, key = options.client_certificate_file, options.client_key_file
+    if (certificate is None) != (key is None):
+        missing = "client_key_file" if key is None else "client_certificate_file"
+        reason = "is missing; give client_certificate_file and client_key_file, or neither"
+        raise OptionError(f"{section}.{missing}", reason)
+    try:
+        TLSConfig(options.certificate_file, certificate, key).check()
+    except TLSFileError as error:
+        raise OptionError(f"{section}.{_TLS_OPTIONS[error.option]}", error.reason) from None
+
+
+_TLS_OPTIONS = {
+    "ca_file": "certificate_file",
+    "cert_file": "client_certificate_file",
+    "key_file": "client_key_file",
+}

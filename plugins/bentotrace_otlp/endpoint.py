@@ -138,13 +138,17 @@ def _split(text: str) -> SplitResult:
         url = urlsplit(text)
         port = url.port
     except ValueError:
-        raise ValueError("is no URL; write it as http://localhost:4318") from None
+        raise ValueError(
+            "is no URL, or has no valid port; write it as http://localhost:4318"
+        ) from None
     if url.scheme not in {"", "http", "https"}:
         raise ValueError(f"has the scheme {url.scheme}; only http and https are spoken")
     if not url.hostname or port == 0:
         raise ValueError("names no host; write it as http://localhost:4318")
+    if "$" in url.hostname:
+        raise ValueError("holds a $ in its host; write ${NAME} for a variable")
     if any(character.isspace() for character in text):
-        raise ValueError("holds a space")
+        raise ValueError("holds a space; remove it")
     return url
 
 

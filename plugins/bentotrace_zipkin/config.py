@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from bentotrace.plugin import ADDRESS, HEADERS, Address, Kind, option
+from bentotrace.plugin import ADDRESS, HEADERS, PEM_FILE, Address, Kind, option
 
 __all__ = ["ZipkinOptions"]
 
@@ -24,13 +24,15 @@ def _endpoint(value: object) -> Address:
         url = urlsplit(address)
         port = url.port
     except ValueError:
-        raise ValueError(f"is no URL; write it as {_EXAMPLE}") from None
+        raise ValueError(f"is no URL, or has no valid port; write it as {_EXAMPLE}") from None
     if url.scheme not in {"http", "https"}:
         raise ValueError(f"has the scheme {url.scheme}; only http and https are spoken")
     if not url.hostname or port == 0:
         raise ValueError(f"names no host; write it as {_EXAMPLE}")
+    if "$" in url.hostname:
+        raise ValueError("holds a $ in its host; write ${NAME} for a variable")
     if any(character.isspace() for character in address):
-        raise ValueError("holds a space")
+        raise ValueError("holds a space; remove it")
     return address
 
 
@@ -42,10 +44,10 @@ def _ip_address(cls: type[IPv4Address | IPv6Address], example: str) -> Kind:
             return str(cls(value))
         except ValueError:
             version = "IPv4" if cls is IPv4Address else "IPv6"
-            message = f"is no {version} address; write it as {example}, in quotes"
+            message = f"is no {version} address; write it as {example}"
             raise ValueError(message) from None
 
-    return Kind("an address", convert)
+    return Kind("an address", convert, json_schema={"type": "string"})
 
 
 def _port(_instance: object, _attribute: object, value: int | None) -> None:
@@ -59,7 +61,7 @@ class ZipkinOptions:
 
     endpoint: Address = option(
         default=Address(_EXAMPLE),
-        kind=Kind("a URL", _endpoint),
+        kind=Kind("a URL", _endpoint, json_schema=ADDRESS.json_schema),
         env=["OTEL_EXPORTER_ZIPKIN_ENDPOINT"],
         old_names=["url"],
         help=f"Where the spans go; a URL without a path gets {_PATH}.",
@@ -71,7 +73,7 @@ class ZipkinOptions:
     )
     local_node_ipv6: str | None = option(
         default=None,
-        kind=_ip_address(IPv6Address, "2001:db8::1"),
+        kind=_ip_address(IPv6Address, "2001:db8::1, without brackets"),
         help="IPv6 address of this service, shown with its spans.",
     )
     local_node_port: int | None = option(
@@ -82,6 +84,7 @@ class ZipkinOptions:
     )
     certificate_file: str | None = option(
         default=None,
+        kind=PEM_FILE,
         help="Certificate authority that the receiver's certificate is checked with, a PEM file.",
     )
     headers: dict[str, str] = option(

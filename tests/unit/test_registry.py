@@ -155,7 +155,7 @@ def test_a_plugin_that_breaks_the_contract_is_told(
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("jaeger_thrift", "pip install 'bentotrace[upstream]'"),
+        ("jaeger_thrift", "write jaeger, or pip install 'bentotrace[upstream]'"),
         ("zzz", "installed are console, jaeger, otlp, zipkin, none"),
         ("Console", "did you mean console? installed are console, jaeger, otlp, zipkin, none"),
     ],

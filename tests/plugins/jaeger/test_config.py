@@ -111,8 +111,8 @@ def test_a_new_name_wins_over_the_old() -> None:
         ("AGENT_PORT", "7", "thrift.agent_port", 7),
         ("AGENT_SPLIT_OVERSIZED_BATCHES", "false", "thrift.udp_split_oversized_batches", False),
         ("ENDPOINT", "http://h:14268", "collector_endpoint", "http://h:14268"),
-        ("CERTIFICATE", "/ca.pem", "grpc.certificate_file", "/ca.pem"),
-        ("CERTIFICATE", "/ca.pem", "thrift.certificate_file", "/ca.pem"),
+        ("CERTIFICATE", "ca.pem", "grpc.certificate_file", "ca.pem"),
+        ("CERTIFICATE", "ca.pem", "thrift.certificate_file", "ca.pem"),
         ("GRPC_INSECURE", "true", "grpc.insecure", True),
         ("PROTOCOL", "grpc", "protocol", "grpc"),
         ("PROTOCOL", "http/thrift.binary", "protocol", "http/thrift.binary"),
@@ -124,8 +124,10 @@ def test_a_new_name_wins_over_the_old() -> None:
     ],
 )
 def test_every_variable_is_above_the_file(
-    monkeypatch: pytest.MonkeyPatch, name: str, text: str, path: str, value: Any
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, text: str, path: str, value: Any
 ) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(PREFIX + name, text)
 
     exporter = load(
@@ -207,7 +209,7 @@ username: me
             "protocol: grpc\ngrpc: {endpoint: 'http://h/path'}",
             "5:22: grpc.endpoint: has a path, which gRPC has not; write it as localhost:14250",
         ),
-        ("username: me", "password: username and password are given together"),
+        ("username: me", "password: is missing; give username and password, or neither"),
     ],
 )
 def test_what_only_several_options_show_is_told_at_one_of_them(

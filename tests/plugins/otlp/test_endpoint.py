@@ -57,7 +57,11 @@ def test_without_a_scheme_insecure_decides_for_grpc(text: str, target: str, inse
         ("ftp://h", "http", "has the scheme ftp; only http and https are spoken"),
         ("ftp://h", "grpc", "has the scheme ftp; only http and https are spoken"),
         ("http://", "http", "names no host; write it as http://localhost:4318"),
-        ("http://h:port", "grpc", "is no URL; write it as http://localhost:4318"),
+        (
+            "http://h:port",
+            "grpc",
+            "is no URL, or has no valid port; write it as http://localhost:4318",
+        ),
         ("http://h o", "http", "holds a space"),
         ("h:1/path", "grpc", "is no host:port; write it as localhost:4317"),
     ],

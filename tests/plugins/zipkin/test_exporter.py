@@ -157,10 +157,9 @@ tracing:
     assert [str(p).removeprefix(f"{file}:") for p in caught.value.problems] == [
         "4:15: tracing.zipkin.endpoint: has no scheme; write it as "
         "http://localhost:9411/api/v2/spans",
-        "5:22: tracing.zipkin.local_node_ipv4: is no IPv4 address; write it as 192.0.2.1, "
-        "in quotes",
+        "5:22: tracing.zipkin.local_node_ipv4: is no IPv4 address; write it as 192.0.2.1",
         "6:22: tracing.zipkin.local_node_ipv6: is no IPv6 address; write it as 2001:db8::1, "
-        "in quotes",
+        "without brackets",
         "7:22: tracing.zipkin.local_node_port: must be between 1 and 65535",
         "8:18: tracing.zipkin.compression: must be one of none, gzip; did you mean gzip?",
         "9:5: tracing.zipkin.header: unknown option; did you mean headers?",

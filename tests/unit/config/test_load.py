@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,7 +47,28 @@ ROWS: Mapping[str, tuple[str, str, object, object, str | None]] = {
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": ("max_tag_value_length", "9", 9, 5, "nine"),
     "OTEL_BSP_MAX_QUEUE_SIZE": ("processor.max_queue_size", "9", 9, 5, "0"),
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": ("processor.max_export_batch_size", "9", 9, 5, "1.5"),
+    "OTEL_SERVICE_NAME": (
+        "resource.attributes",
+        "iris",
+        {"service.name": "iris"},
+        {"service.name": "file"},
+        None,
+    ),
+    "OTEL_RESOURCE_ATTRIBUTES": (
+        "resource.attributes",
+        "a=b%20c,d=",
+        {"a": "b c", "d": ""},
+        {"a": "file"},
+        None,
+    ),
+    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": ("limits.attribute_count", "9", 9, 5, "-1"),
+    "OTEL_ATTRIBUTE_COUNT_LIMIT": ("limits.link_attribute_count", "9", 9, 5, "nine"),
+    "OTEL_SPAN_EVENT_COUNT_LIMIT": ("limits.event_count", "0", 0, 5, "1.5"),
+    "OTEL_SPAN_LINK_COUNT_LIMIT": ("limits.link_count", "9", 9, 5, "many"),
+    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT": ("limits.event_attribute_count", "9", 9, 5, "x"),
+    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": ("limits.link_attribute_count", "9", 9, 5, "x"),
     "OTEL_BSP_SCHEDULE_DELAY": ("processor.schedule_delay", "1500", 1.5, "1s", "1s"),
+    "OTEL_BSP_EXPORT_TIMEOUT": ("processor.export_timeout", "1500", 1.5, "5s", "1s"),
     **{
         prefix + name: row
         for prefix in (OTLP + "TRACES_", OTLP)
@@ -57,11 +79,19 @@ ROWS: Mapping[str, tuple[str, str, object, object, str | None]] = {
             "COMPRESSION": ("otlp.compression", "gzip", "gzip", "none", "lz4"),
             "INSECURE": ("otlp.grpc.insecure", "true", True, False, "yes"),
             "HEADERS": ("otlp.grpc.headers", "a=b", {"a": "b"}, {"a": "file"}, "no pairs"),
-            "CERTIFICATE": ("otlp.grpc.certificate_file", "/env", "/env", "/file", None),
+            "CERTIFICATE": ("otlp.grpc.certificate_file", "a.pem", "a.pem", "b.pem", "c.pem"),
         }.items()
     },
 }
 WITH_ANOTHER = {"CLIENT_CERTIFICATE", "CLIENT_KEY"}
+
+
+@pytest.fixture(autouse=True)
+def _pem_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work beside two certificates and a key."""
+    monkeypatch.chdir(tmp_path)
+    for name, content in [("a", "CERTIFICATE"), ("b", "CERTIFICATE"), ("key", "PRIVATE KEY")]:
+        (tmp_path / f"{name}.pem").write_text(f"-----BEGIN {content}-----\n")
 
 
 def block(path: str, value: object) -> dict[str, Any]:
@@ -127,11 +157,12 @@ def test_every_variable_of_an_option_has_a_row() -> None:
 
 
 def test_a_client_certificate_and_its_key_come_from_variables() -> None:
-    environ = {OTLP + "CLIENT_CERTIFICATE": "/cert", OTLP + "TRACES_CLIENT_KEY": "/key"}
+    environ = {OTLP + "CLIENT_CERTIFICATE": "a.pem", OTLP + "TRACES_CLIENT_KEY": "key.pem"}
 
     options = load_config({"exporter_type": "otlp"}, environ=environ).exporters[0].options
 
-    assert (options.grpc.client_certificate_file, options.grpc.client_key_file) == ("/cert", "/key")
+    assert options.grpc.client_certificate_file == "a.pem"
+    assert options.grpc.client_key_file == "key.pem"
 
 
 def test_code_wins_over_variables_and_the_default_comes_last(load: Load) -> None:
@@ -182,6 +213,25 @@ def test_all_problems_come_at_once_in_file_order(problems: Problems) -> None:
         "12:21: tracing.processor.max_queue_size: expected a whole number, found true or false",
         "13:13: tracing.resource: expected a mapping of options; write them below it, indented",
     ]
+
+
+def test_the_shorter_of_two_timeouts_counts() -> None:
+    environ = {"OTEL_BSP_EXPORT_TIMEOUT": "3000"}
+
+    for timeout, counts in [("10s", 3.0), ("2s", 2.0)]:
+        source = {"exporter_type": "otlp", "timeout": timeout}
+        assert load_config(source, environ=environ).exporters[0].timeout == counts
+
+
+def test_a_batch_larger_than_the_queue_is_a_warning_to_whom_gave_its_size(load: Load) -> None:
+    text = "tracing: {exporter_type: console, processor: {max_queue_size: 100"
+
+    assert load(text + "}}").notes == ()
+    (note,) = load(text + ", max_export_batch_size: 200}}").notes
+    assert str(note) == (
+        "f.yaml:1:91: processor.max_export_batch_size is 200, more than processor.max_queue_size, "
+        "so batches hold 100 spans; raise the one, or lower the other"
+    )
 
 
 def test_an_unknown_exporter_is_told_with_its_place(problems: Problems) -> None:

@@ -113,17 +113,17 @@ def test_a_service_that_is_not_there_is_told_with_the_closest(write: Callable[..
     [
         (
             "exporter_type: otlp\nsample_rate: 1\n",
-            "1:1: these are options of tracing, but nothing reads them at the root; put tracing: "
+            "1:1: these are options of tracing, but nothing reads them here; put tracing: "
             "above them, and indent them",
         ),
         (
             "api_server:\n  http:\n    tracing: {exporter_type: otlp}\n",
-            "3:5: api_server.http.tracing: these are options of tracing, but nothing reads them at "
-            "api_server.http.tracing; move them to tracing, at the root of the file",
+            "3:5: api_server.http.tracing: these are options of tracing, but nothing reads them "
+            "here; move them to tracing, at the root of the file",
         ),
         (
             "monitoring: {exporter_type: otlp}\n",
-            "1:1: monitoring: these are options of tracing, but nothing reads them at monitoring; "
+            "1:1: monitoring: these are options of tracing, but nothing reads them here; "
             "move them to tracing, at the root of the file",
         ),
     ],

@@ -7,18 +7,11 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.trace import Link, SpanContext
 
-from bentotrace.config.options import TracingOptions
+from bentotrace.config.load import load_config
+from bentotrace.config.options import LimitsOptions, TracingOptions
 from bentotrace.pipeline.limits import make_limits, quiet_cuts
 
 SDK_LOGGER = logging.getLogger("opentelemetry.attributes")
-
-
-@pytest.fixture(autouse=True)
-def no_limits_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for part in ("ATTRIBUTE", "SPAN_ATTRIBUTE", "EVENT_ATTRIBUTE", "LINK_ATTRIBUTE"):
-        monkeypatch.delenv(f"OTEL_{part}_COUNT_LIMIT", raising=False)
-    for name in ("SPAN_EVENT_COUNT", "SPAN_LINK_COUNT", "ATTRIBUTE_VALUE_LENGTH"):
-        monkeypatch.delenv(f"OTEL_{name}_LIMIT", raising=False)
 
 
 @pytest.fixture
@@ -107,28 +100,39 @@ def test_a_limit_that_the_options_do_not_have_is_not_read_from_the_environment_a
         ("OTEL_SPAN_LINK_COUNT_LIMIT", "max_links"),
     ],
 )
-def test_counts_come_from_the_environment(
-    variable: str,
-    attribute: str,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_counts_come_from_the_environment(variable: str, attribute: str) -> None:
     for text, count in [("7", 7), (" 0 ", 0), ("", 128), ("  ", 128)]:
-        monkeypatch.setenv(variable, text)
-        assert getattr(make_limits(TracingOptions()), attribute) == count
-    assert caplog.records == []
-    monkeypatch.setenv(variable, "many")
-    assert getattr(make_limits(TracingOptions()), attribute) == 128
-    assert f"{variable} is malformed and ignored" in caplog.text
+        config = load_config({}, environ={variable: text})
+        assert getattr(make_limits(config.options), attribute) == count
+        assert config.notes == ()
+    config = load_config({}, environ={variable: "many"})
+    assert getattr(make_limits(config.options), attribute) == 128
+    assert [f"{variable} is malformed and ignored: expected a whole number"] == [
+        note.message for note in config.notes
+    ]
 
 
-def test_the_count_for_all_attributes_is_the_default_of_the_others(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "9")
-    monkeypatch.setenv("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "")
-    monkeypatch.setenv("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT", "4")
-    limits = make_limits(TracingOptions())
+def test_counts_come_from_the_file_below_the_environment() -> None:
+    source = {"limits": {"attribute_count": 5, "event_count": 6}}
+    config = load_config(source, environ={"OTEL_SPAN_EVENT_COUNT_LIMIT": "7"})
+    limits = make_limits(config.options)
+    assert (limits.max_span_attributes, limits.max_events) == (5, 7)
+
+
+def test_the_count_for_all_attributes_is_the_default_of_the_others() -> None:
+    environ = {
+        "OTEL_ATTRIBUTE_COUNT_LIMIT": "9",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "",
+        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": "4",
+    }
+    limits = make_limits(load_config({}, environ=environ).options)
     assert limits.max_span_attributes == 9
     assert limits.max_event_attributes == 9
     assert limits.max_link_attributes == 4
+
+
+def test_what_is_beyond_a_limit_is_counted() -> None:
+    limits = make_limits(TracingOptions(limits=LimitsOptions(attribute_count=1)))
+    span = ended(limits)
+    assert len(span.attributes or {}) == 1
+    assert span.dropped_attributes == 3

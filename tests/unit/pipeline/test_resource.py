@@ -20,7 +20,7 @@ def attributes(file: Mapping[str, Any], code: Mapping[str, Any] | None = None) -
     config = load_config(
         {"exporter_type": "none", "resource": {"attributes": file}}, overrides=overrides
     )
-    return dict(make_resource(config).attributes)
+    return dict(make_resource(config.options).attributes)
 
 
 def test_the_file_describes_the_service() -> None:
