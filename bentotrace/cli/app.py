@@ -8,7 +8,10 @@ import click
 
 from bentotrace import __version__
 from bentotrace.cli.demo import demo
+from bentotrace.cli.explain import explain
+from bentotrace.cli.match import match
 from bentotrace.cli.plugins import plugins
+from bentotrace.cli.schema import schema
 from bentotrace.cli.validate import validate
 from bentotrace.exceptions import BentotraceError
 
@@ -21,7 +24,7 @@ def _bentotrace() -> None:
     """From a YAML block and the OTEL_* environment to traces in your backend."""
 
 
-for _command in (demo, plugins, validate):
+for _command in (demo, explain, match, plugins, schema, validate):
     _bentotrace.add_command(_command)
 
 

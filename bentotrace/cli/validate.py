@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
+
+import attrs
 import click
 
 import bentotrace
+from bentotrace.config.report import Note, Problem
 from bentotrace.exceptions import ConfigError
 
 __all__ = ["validate"]
@@ -12,17 +17,79 @@ __all__ = ["validate"]
 
 @click.command()
 @click.argument("file", type=click.Path())
-def validate(file: str) -> int:
-    """Check FILE and the environment, and print every problem with its place."""
+@click.option("--service", help="The service of a BentoML file whose block is meant.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="github writes annotations for a workflow's log.",
+)
+def validate(file: str, service: str | None, form: str) -> int:
+    """Check FILE and the environment, and print every problem with its place.
+
+    Ends with 0 when it is good, with 1 when there are problems, with 2 when it was called wrongly.
+    """
+    problems: Sequence[Problem] = ()
+    notes: Sequence[Note] = ()
+    names: list[str] = []
     try:
-        config = bentotrace.load_config(file)
+        config = bentotrace.load_config(file, service=service)
     except ConfigError as error:
-        click.echo(str(error), err=True)
-        count = len(error.problems)
-        click.echo(f"{count} problem{'s' if count > 1 else ''}", err=True)
-        return 1
-    for note in config.notes:
+        problems = error.problems
+    else:
+        notes = config.notes
+        names = [exporter.plugin.name for exporter in config.exporters]
+    if form == "json":
+        click.echo(_json(problems, notes, names))
+    elif form == "github":
+        for problem in problems:
+            click.echo(_annotation(problem))
+        for note in notes:
+            click.echo(f"::{'warning' if note.warning else 'notice'}::{_escaped(str(note))}")
+    else:
+        _print(file, problems, notes, names)
+    return 1 if problems else 0
+
+
+def _print(
+    file: str, problems: Sequence[Problem], notes: Sequence[Note], names: Sequence[str]
+) -> None:
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if problems:
+        click.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", err=True)
+        return
+    for note in notes:
         click.echo(f"{'warning' if note.warning else 'note'}: {note}")
-    names = ", ".join(exporter.plugin.name for exporter in config.exporters) or "no exporter"
-    click.echo(f"{file}: good; {names}")
-    return 0
+    click.echo(f"{file}: good; {', '.join(names) or 'no exporter'}")
+
+
+def _json(problems: Sequence[Problem], notes: Sequence[Note], names: Sequence[str]) -> str:
+    found = {
+        "good": not problems,
+        "exporters": names,
+        "problems": [
+            {**attrs.asdict(problem.position), "path": problem.path, "message": problem.message}
+            for problem in problems
+        ],
+        "notes": [attrs.asdict(note) for note in notes],
+    }
+    return json.dumps(found, indent=2)
+
+
+def _annotation(problem: Problem) -> str:
+    position = problem.position
+    place = f"file={_escaped(position.file, ',:')}"
+    if position.line:
+        place += f",line={position.line},col={position.column}"
+    message = ": ".join(part for part in (problem.path, problem.message) if part)
+    return f"::error {place}::{_escaped(message)}"
+
+
+def _escaped(text: str, also: str = "") -> str:
+    """Write text as a workflow command needs it."""
+    for character in f"%\r\n{also}":
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text

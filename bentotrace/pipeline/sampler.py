@@ -12,7 +12,7 @@ from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
 
 from bentotrace.config.options import TracingOptions
 
-__all__ = ["ExcludedURLSampler", "make_sampler"]
+__all__ = ["ExcludedURLSampler", "ExcludedURLs", "make_sampler"]
 
 _PATH_PATTERN = re.compile(r"(?:\(\?[a-zA-Z]+\))?\^?/")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -35,20 +35,44 @@ def make_sampler(options: TracingOptions) -> sampling.Sampler:
     return sampler
 
 
-class ExcludedURLSampler(sampling.Sampler):
-    """Drops server spans whose URL matches, and all that happens below them.
+class ExcludedURLs:
+    """Patterns of the URLs that are not traced.
 
     A pattern is searched in the URL; one that starts with ``/`` (or ``^/``) matches from the start
-    of the path. Client spans are never matched: what a service calls is not what it serves.
+    of the path.
     """
 
-    def __init__(self, sampler: sampling.Sampler, patterns: Sequence[str]) -> None:
-        self._sampler = sampler
-        self._patterns = tuple(patterns)
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self.patterns = tuple(patterns)
         # Not joined to one pattern: a flag such as (?i) must stand at the start of its own.
         compiled = [(re.compile(pattern), _PATH_PATTERN.match(pattern)) for pattern in patterns]
         self._in_path = tuple(pattern for pattern, path in compiled if path)
         self._in_url = tuple(pattern for pattern, path in compiled if not path)
+
+    def find(self, attributes: Mapping[str, Any]) -> str | None:
+        """Find the pattern that matches the request in a server span's first attributes.
+
+        Those of the path come first.
+        """
+        path, url = _request_url(attributes)
+        for pattern in self._in_path:
+            if pattern.match(path):
+                return pattern.pattern
+        for pattern in self._in_url:
+            if pattern.search(url):
+                return pattern.pattern
+        return None
+
+
+class ExcludedURLSampler(sampling.Sampler):
+    """Drops server spans whose URL is excluded, and all that happens below them.
+
+    Client spans are never matched: what a service calls is not what it serves.
+    """
+
+    def __init__(self, sampler: sampling.Sampler, patterns: Sequence[str]) -> None:
+        self._sampler = sampler
+        self._excluded = ExcludedURLs(patterns)
 
     def should_sample(
         self,
@@ -62,7 +86,9 @@ class ExcludedURLSampler(sampling.Sampler):
     ) -> sampling.SamplingResult:
         """Drop an excluded request, and leave everything else to the sampler within."""
         parent = get_current_span(parent_context).get_span_context()
-        excluded = kind is SpanKind.SERVER and attributes and self._excludes(attributes)
+        excluded = (
+            kind is SpanKind.SERVER and attributes and self._excluded.find(attributes) is not None
+        )
         # Below a local span that was dropped, also where the sampler ignores parents.
         below = parent.is_valid and not parent.is_remote and not parent.trace_flags.sampled
         if excluded or below:
@@ -73,14 +99,8 @@ class ExcludedURLSampler(sampling.Sampler):
 
     def get_description(self) -> str:
         """Describe the sampler, with the patterns."""
-        patterns = ", ".join(self._patterns)
+        patterns = ", ".join(self._excluded.patterns)
         return f"ExcludedURLSampler{{{self._sampler.get_description()}, {patterns}}}"
-
-    def _excludes(self, attributes: Mapping[str, Any]) -> bool:
-        path, url = _request_url(attributes)
-        return any(pattern.match(path) for pattern in self._in_path) or any(
-            pattern.search(url) for pattern in self._in_url
-        )
 
 
 def _request_url(attributes: Mapping[str, Any]) -> tuple[str, str]:

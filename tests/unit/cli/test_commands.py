@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,27 +13,6 @@ pytest.importorskip("click", reason="the command needs click")
 pytest.importorskip("rich", reason="the command needs rich")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Run:
-    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("OTEL_", "BENTO"))
-        }
-        script = "import sys; from bentotrace.cli import main; sys.exit(main())"
-        return subprocess.run(
-            [sys.executable, "-c", script, *arguments],
-            cwd=tmp_path,
-            env={**clean, "COLUMNS": "120", **variables},
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
-
-    return run
 
 
 def test_plugins_are_listed_as_a_table_and_as_json(run: Run) -> None:

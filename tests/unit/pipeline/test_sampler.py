@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, Sampler
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, TraceState
 
 from bentotrace.config.options import SamplerName, TracingOptions
-from bentotrace.pipeline.sampler import ExcludedURLSampler, make_sampler
+from bentotrace.pipeline.sampler import ExcludedURLs, ExcludedURLSampler, make_sampler
 
 LOW, HIGH = 1, 2**64 - 1
 """Trace ids that a ratio of one half takes and leaves."""
@@ -191,3 +191,14 @@ def test_the_description_names_the_patterns() -> None:
     description = make_sampler(options).get_description()
     assert "/healthz, metrics" in description
     assert "ParentBased" in description
+
+
+def test_the_pattern_that_excludes_a_request_is_found() -> None:
+    excluded = ExcludedURLs(["other", "healthz", "/health"])
+    assert excluded.find({"url.path": "/healthz"}) == "/health"
+    assert excluded.find({"url.path": "/api/healthz"}) == "healthz"
+    assert excluded.find({"url.path": "/predict"}) is None
+
+
+def test_an_empty_pattern_excludes_every_request() -> None:
+    assert excludes([""], {"url.path": "/predict"})

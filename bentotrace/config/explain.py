@@ -1,0 +1,156 @@
+"""Explain: every option of a configuration with its value, its source, and what it overrode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from bentotrace.config.kinds import DURATION
+from bentotrace.config.load import Config, ExporterConfig
+from bentotrace.config.report import Note, dotted
+from bentotrace.config.resolve import Candidate, Origin, Setting
+from bentotrace.transport.outcome import without_credentials
+
+__all__ = ["Destination", "ExplainedOption", "Explanation", "Given", "explain"]
+
+_MASK = "***"
+
+
+@frozen
+class Given:
+    """A value that an option was given.
+
+    Attributes:
+        value: plain; ``"***"`` in place of a secret.
+        source: a variable's name, ``file:line:column``, ``configure()`` or ``default``.
+    """
+
+    value: Any
+    source: str
+
+
+@frozen
+class ExplainedOption:
+    """One option.
+
+    Attributes:
+        path: its dotted path in the tracing block.
+        value: what counts, as in :class:`Given`.
+        source: where that comes from.
+        overrode: what it won over, the highest first, without the default.
+        unit: unit of the number, or "".
+    """
+
+    path: str
+    value: Any
+    source: str
+    overrode: tuple[Given, ...] = ()
+    unit: str = ""
+
+
+@frozen
+class Destination:
+    """One exporter.
+
+    Attributes:
+        exporter: its name.
+        protocol: what is spoken; "" when there is nothing to tell apart.
+        endpoint: the final one, without credentials; "" when the plugin does not tell.
+        options: the options of its section, and its timeout.
+    """
+
+    exporter: str
+    protocol: str
+    endpoint: str
+    options: tuple[ExplainedOption, ...]
+
+
+@frozen
+class Explanation:
+    """A whole configuration.
+
+    Attributes:
+        source: where it was read from.
+        options: the options common to all exporters.
+        destinations: the exporters.
+        notes: what the user should know.
+    """
+
+    source: str
+    options: tuple[ExplainedOption, ...]
+    destinations: tuple[Destination, ...]
+    notes: tuple[Note, ...]
+
+
+def explain(config: Config) -> Explanation:
+    """Tell where every value comes from; secrets are masked."""
+    # An exporter may have a timeout of its own, and then shows it.
+    common = [
+        setting
+        for setting in config.settings
+        if setting.path != ("timeout",) or not config.exporters
+    ]
+    return Explanation(
+        config.source,
+        tuple(option for setting in common for option in _options(setting)),
+        tuple(_destination(exporter) for exporter in config.exporters),
+        config.notes,
+    )
+
+
+def _destination(exporter: ExporterConfig) -> Destination:
+    target = exporter.target
+    options = tuple(option for setting in exporter.settings for option in _options(setting))
+    return Destination(
+        exporter.plugin.name,
+        target.protocol if target is not None else "",
+        without_credentials(target.endpoint) if target is not None else "",
+        options,
+    )
+
+
+def _options(setting: Setting) -> Iterator[ExplainedOption]:
+    """Give one option, or one for each name of an option whose sources are merged."""
+    if not setting.leaf.kind.merges:
+        given = [_given(setting, candidate) for candidate in setting.candidates]
+        yield _option(setting, dotted(setting.path), given)
+        return
+    names: dict[str, list[Given]] = {}
+    for candidate in setting.candidates:
+        for name, value in setting.typed(candidate).items():
+            names.setdefault(name, []).append(Given(value, candidate.source))
+    for name, given in sorted(names.items()):
+        yield _option(setting, f"{dotted(setting.path)}.{name}", given)
+
+
+def _option(setting: Setting, path: str, given: list[Given]) -> ExplainedOption:
+    first, *others = given
+    rest = tuple(other for other in others if other.source != Origin.DEFAULT.value)
+    unit = "s" if setting.leaf.kind is DURATION else setting.leaf.record.unit
+    return ExplainedOption(path, first.value, first.source, rest, unit or "")
+
+
+def _given(setting: Setting, candidate: Candidate) -> Given:
+    value = setting.typed(candidate)
+    shown = _masked(value) if setting.leaf.record.secret else _plain(value)
+    return Given(shown, candidate.source)
+
+
+def _masked(value: Any) -> Any:
+    """Keep the names of headers, which are no secrets, and whether there is a value at all."""
+    if isinstance(value, Mapping):
+        return dict.fromkeys(value, _MASK)
+    return _MASK if value else value
+
+
+def _plain(value: Any) -> Any:
+    """Give what JSON has for a typed value."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return without_credentials(str(value))

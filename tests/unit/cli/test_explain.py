@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("click", reason="the command needs click")
+
+Run = Callable[..., Any]
+
+TEXT = """
+tracing:
+  exporter_type: otlp
+  sample_rate: 0.5
+  otlp:
+    protocol: http
+    endpoint: http://user:s3cr3t-marker@collector:4318
+    http:
+      headers: {authorization: s3cr3t-marker}
+  zipkin: {local_node_port: 80}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "tracing.yaml"
+    path.write_text(TEXT.lstrip("\n"), encoding="utf-8")
+    return path
+
+
+def test_every_value_is_shown_with_its_source(file: Path, run: Run) -> None:
+    done = run("explain", file.name, OTEL_TRACES_SAMPLER_ARG="0.1")
+
+    assert done.returncode == 0
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    at = lines.index("sample_rate 0.1 OTEL_TRACES_SAMPLER_ARG")
+    assert lines[at + 1] == "over 0.5 tracing.yaml:3:16"
+    assert "exporter otlp (http) to http://collector:4318/v1/traces" in lines
+    assert 'otlp.http.headers {"authorization": "***"} tracing.yaml:8:16' in lines
+    assert lines[-1].startswith("note: tracing.yaml:9:3: tracing.zipkin is filled and not used")
+    assert "s3cr3t-marker" not in done.stdout + done.stderr
+
+
+def test_the_same_is_there_as_json(file: Path, run: Run) -> None:
+    done = run("explain", file.name, "--format", "json", OTEL_TRACES_SAMPLER_ARG="0.1")
+
+    found = json.loads(done.stdout)
+    (rate,) = [option for option in found["options"] if option["path"] == "sample_rate"]
+    assert (rate["value"], rate["source"]) == (0.1, "OTEL_TRACES_SAMPLER_ARG")
+    assert rate["overrode"] == [{"value": 0.5, "source": "tracing.yaml:3:16"}]
+    assert found["destinations"][0]["endpoint"] == "http://collector:4318/v1/traces"
+    assert "s3cr3t-marker" not in done.stdout
+
+
+def test_without_a_file_the_variables_say_where_it_is(file: Path, run: Run) -> None:
+    done = run("explain", BENTOTRACE_CONFIG=file.name)
+
+    assert done.stdout.startswith("configuration from tracing.yaml\n")
+
+
+def test_a_wrong_file_is_told_and_not_explained(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "bad.yaml").write_text("tracing: {sample_rate: 5}\n", encoding="utf-8")
+
+    done = run("explain", "bad.yaml")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("bad.yaml:1:24: tracing.sample_rate: must be between")
+
+
+def test_explaining_imports_no_exporter_library(
+    file: Path, run_python: Callable[[str], str]
+) -> None:
+    said = run_python(
+        f"""
+        import sys
+        from bentotrace.cli import main
+        main(["explain", {str(file)!r}])
+        heavy = {{"grpc", "urllib3", "ssl", "requests", "google.protobuf"}}
+        print(sorted(heavy & set(sys.modules)))
+        """
+    )
+
+    assert said.splitlines()[-1] == "[]"

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("click", reason="the command needs click")
+pytest.importorskip("rich", reason="the command needs rich")
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "tracing:\n"
+        "  exporter_type: otlp\n"
+        "  excluded_urls: [/healthz, 'shop\\.test:8080', deep=1$]\n"
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("url", "pattern"),
+    [
+        ("/healthz", "/healthz"),
+        ("/healthz/live?deep=2", "/healthz"),
+        ("http://shop.test/healthz", "/healthz"),
+        ("http://shop.test:8080/predict", "shop\\.test:8080"),
+        ("/predict?deep=1", "deep=1$"),
+        ("/predict?deep=1#part", "deep=1$"),
+    ],
+)
+def test_the_pattern_that_excludes_a_url_is_told_with_its_place(
+    url: str, pattern: str, run: Run
+) -> None:
+    done = run("match", url, "f.yaml")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"excluded by {pattern}, f.yaml:3:18\n"
+
+
+@pytest.mark.parametrize("url", ["/", "/api/healthz", "http://shop.test/predict?deep=12"])
+def test_a_url_that_no_pattern_matches_is_traced(url: str, run: Run) -> None:
+    done = run("match", url, "f.yaml")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == "traced: none of 3 patterns matches\n"
+
+
+@pytest.mark.parametrize("variable", ["BENTOTRACE_CONFIG", "BENTOML_CONFIG"])
+def test_the_file_is_the_one_that_the_environment_names(variable: str, run: Run) -> None:
+    done = run("match", "/healthz", **{variable: "f.yaml"})
+
+    assert done.stdout == "excluded by /healthz, f.yaml:3:18\n"
+
+
+def test_a_variable_wins_over_the_file(run: Run) -> None:
+    done = run("match", "/status", "f.yaml", OTEL_PYTHON_EXCLUDED_URLS="/ready,/status")
+    other = run("match", "/healthz", OTEL_PYTHON_EXCLUDED_URLS="/ready")
+
+    assert done.stdout == "excluded by /status, OTEL_PYTHON_EXCLUDED_URLS\n"
+    assert (other.returncode, other.stdout) == (1, "traced: none of 1 pattern matches\n")
+
+
+def test_a_malformed_variable_is_told_and_the_file_counts(run: Run) -> None:
+    done = run("match", "/healthz", "f.yaml", OTEL_PYTHON_EXCLUDED_URLS="([")
+
+    assert done.stdout == "excluded by /healthz, f.yaml:3:18\n"
+    assert done.stderr.startswith("warning: OTEL_PYTHON_EXCLUDED_URLS is malformed and ignored")
+
+
+def test_the_block_of_a_service_is_named(run: Run, file: Path) -> None:
+    file.write_text(
+        "services:\n"
+        "  iris: {tracing: {excluded_urls: /a}}\n"
+        "  rose: {tracing: {excluded_urls: /b}}\n"
+    )
+    assert run("match", "/a", "f.yaml", "--service", "iris").returncode == 0
+    assert run("match", "/a", "f.yaml", "--service", "rose").returncode == 1
+    assert run("match", "/a", "f.yaml").returncode == 2
+
+
+def test_a_wrong_file_ends_with_2_and_its_problems(run: Run, file: Path) -> None:
+    file.write_text("tracing: {excluded_urls: ['(']}\n")
+
+    done = run("match", "/", "f.yaml")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("f.yaml:1:26: tracing.excluded_urls: ")
+    assert "is not a regular expression" in done.stderr
+
+
+def test_what_is_no_url_ends_with_2(run: Run) -> None:
+    done = run("match", "healthz", "f.yaml")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'healthz' is none; write it as http://" in done.stderr
+
+
+def test_no_exporter_is_imported_and_no_socket_opened(tmp_path: Path) -> None:
+    script = """
+        import socket, sys
+
+        def refuse(*_):
+            raise AssertionError("a socket is opened")
+
+        socket.socket.__init__ = refuse
+        from bentotrace.cli import main
+        assert main(["match", "/healthz", "f.yaml"]) == 0
+        for name in ("grpc", "urllib3", "requests", "bentotrace_otlp", "bentotrace.transport.http"):
+            assert name not in sys.modules, name
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
