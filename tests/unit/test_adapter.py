@@ -73,7 +73,7 @@ def test_its_options_are_checked_against_its_constructor(distributions: Any) -> 
         "<mapping>: acme_otel.verbos: unknown option; did you mean verbose?",
         "<mapping>: acme_otel._private: unknown option; valid are path, timeout, verbose, api_token",
         "<mapping>: acme_otel.path: is required and not given",
-        "<mapping>: acme_otel.verbose: expected true or false, found text",
+        "<mapping>: acme_otel.verbose: expected true or false, found text; write true",
     ]
     assert "s3cret" not in said
 
