@@ -32,7 +32,7 @@ MIN_DATAGRAM = 512
 _SMALL_DATAGRAM = 9_216
 
 # A receive buffer of the size that Linux gives by default (208 KiB) holds three datagrams of 64 kB.
-_BURST_BYTES = 128 * 1024
+_BURST_BYTES = 128_000
 _PAUSE_SECONDS = 0.005
 
 _Address = tuple[socket.AddressFamily, Any]
@@ -58,14 +58,14 @@ class _Socket:
     Attributes:
         addresses: what the name resolved to, the current one first; empty before the first send.
         sent: bytes of this burst.
-        burst_at: when it began, on :func:`time.monotonic`'s clock.
+        sent_at: when its last datagram was sent, on :func:`time.monotonic`'s clock.
     """
 
     pid: int
     addresses: list[_Address] = field(factory=list)
     socket: socket.socket | None = None
     sent: int = 0
-    burst_at: float = 0.0
+    sent_at: float = 0.0
 
     def close(self) -> None:
         """Close the socket; the next send resolves the name again."""
@@ -214,6 +214,7 @@ class UDPTransport:
                 here.close()
                 return self._failure(_kind(error), _reason(error, self.endpoint), attempts)
             here.sent += len(datagram)
+            here.sent_at = time.monotonic()
             return Outcome(
                 ok=True,
                 endpoint=self.endpoint,
@@ -255,16 +256,14 @@ class UDPTransport:
 
     def _pause(self, here: _Socket, deadline: Deadline) -> bool:
         """Give the receiver time after every burst; False when there is none left."""
-        now = time.monotonic()
-        pause = here.burst_at + _PAUSE_SECONDS - now
+        pause = here.sent_at + _PAUSE_SECONDS - time.monotonic()
         if pause > 0 and here.sent >= _BURST_BYTES:
             if deadline.remaining() <= pause:
                 return False
             time.sleep(pause)
-            now = time.monotonic()
             pause = 0
         if pause <= 0:
-            here.burst_at, here.sent = now, 0
+            here.sent = 0
         return deadline.remaining() > 0
 
     def _lower_limit(self, size: int) -> bool:

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import contextlib
 import errno
+import select
 import socket
-import threading
+import ssl
 import time
 from email.utils import formatdate
 from pathlib import Path
@@ -284,10 +284,7 @@ class TestProxy:
             host, _, port = head.split()[1].decode().rpartition(":")
             with socket.create_connection((host.strip("[]"), int(port)), 5) as server:
                 connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-                copy = threading.Thread(target=pump, args=(server, connection), daemon=True)
-                copy.start()
-                pump(connection, server)
-                copy.join(5)
+                relay(connection, server)
 
         return handle
 
@@ -427,13 +424,14 @@ class TestProxy:
         assert "names a socks5 proxy (socks5://proxy:1080)" in outcome.reason
 
 
-def pump(source: Any, sink: Any) -> None:
-    """Copy bytes until one side ends."""
-    try:
-        while data := source.recv(1 << 16):
-            sink.sendall(data)
-    except OSError:
-        return
-    finally:
-        with contextlib.suppress(OSError):
-            socket.socket.shutdown(sink, socket.SHUT_WR)
+def relay(one: Any, other: Any) -> None:
+    """Copy bytes both ways until a side ends, in one thread: a TLS socket stands no two."""
+    sides = {one: other, other: one}
+    while True:
+        # What a TLS socket has decrypted already makes it not readable.
+        ready = [side for side in sides if isinstance(side, ssl.SSLSocket) and side.pending()]
+        for side in ready or select.select(list(sides), [], [], 10)[0]:
+            data = side.recv(1 << 16)
+            if not data:
+                return
+            sides[side].sendall(data)
