@@ -33,7 +33,7 @@ _SMALL_DATAGRAM = 9_216
 
 # A receive buffer of the size that Linux gives by default (208 KiB) holds three datagrams of 64 kB.
 _BURST_BYTES = 128_000
-_PAUSE_SECONDS = 0.005
+_PAUSE_SECONDS = 0.010
 
 _Address = tuple[socket.AddressFamily, Any]
 
