@@ -34,6 +34,8 @@ _CONNECTING = re.compile(
     r"(?:; last error: (?:[A-Z_]+: )?(?:(?:ipv[46]|unix)\S*: )?)?"
 )
 _RESOLVING = ("DNS resolution failed", "errors resolving", "empty address list")
+# How older cores call an attempt that they gave up before anybody answered.
+_GIVEN_UP = ("handshaker shutdown", "FD Shutdown", "Timeout occurred")
 _BROKEN_OFF = ("Socket closed", "Connection reset", "Broken pipe", "recvmsg:", "sendmsg:")
 
 
@@ -124,6 +126,8 @@ def _diagnose_connecting(
         return None
     if "Connection refused" in told:
         return FailureKind.REFUSED, f"connection refused: nothing listens on {target}", True
+    if any(words in told for words in _GIVEN_UP):
+        return FailureKind.TIMEOUT, f"no connection to {target} was made in time ({told})", True
     if "No route to host" in told or "unreachable" in told:
         return FailureKind.UNREACHABLE, f"cannot reach {target}: {told}", True
     if "WRONG_VERSION_NUMBER" in told:

@@ -33,6 +33,18 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             "cannot reach host:4317: Failed to connect to remote host: No route to host",
         ),
         (
+            FAILED + "tcp handshaker shutdown",
+            FailureKind.TIMEOUT,
+            True,
+            "no connection to host:4317 was made in time (tcp handshaker shutdown)",
+        ),
+        (
+            FAILED + "Failed to connect to remote host: FD Shutdown",
+            FailureKind.TIMEOUT,
+            True,
+            "no connection to host:4317 was made in time",
+        ),
+        (
             "DNS resolution failed for host:4317: C-ares status is not ARES_SUCCESS",
             FailureKind.NAME_RESOLUTION,
             True,
