@@ -31,9 +31,10 @@ MIN_DATAGRAM = 512
 # macOS sends no larger datagram unless net.inet.udp.maxdgram is raised.
 _SMALL_DATAGRAM = 9_216
 
-# A receive buffer of the size that Linux gives by default (208 KiB) holds three datagrams of 64 kB.
-_BURST_BYTES = 128_000
-_PAUSE_SECONDS = 0.010
+# A receive buffer of the size that Linux gives by default (208 KiB) holds three datagrams of 65 kB:
+# two may come at once, and a receiver that waits for a processor has 10 ms until the fourth.
+_BURST_BYTES = 130_000
+_BYTES_PER_SECOND = 13_000_000
 
 _Address = tuple[socket.AddressFamily, Any]
 
@@ -57,15 +58,15 @@ class _Socket:
 
     Attributes:
         addresses: what the name resolved to, the current one first; empty before the first send.
-        sent: bytes of this burst.
-        sent_at: when its last datagram was sent, on :func:`time.monotonic`'s clock.
+        allowance: bytes that may be sent at once; grows as time passes.
+        counted_at: when that was so, on :func:`time.monotonic`'s clock.
     """
 
     pid: int
     addresses: list[_Address] = field(factory=list)
     socket: socket.socket | None = None
-    sent: int = 0
-    sent_at: float = 0.0
+    allowance: float = _BURST_BYTES
+    counted_at: float = 0.0
 
     def close(self) -> None:
         """Close the socket; the next send resolves the name again."""
@@ -192,7 +193,7 @@ class UDPTransport:
         attempts = 0
         failure: OSError | None = None
         while not self._closed:
-            if not self._pause(here, deadline):
+            if not _pause(here, len(datagram), deadline):
                 reason = f"no time left within the {deadline.timeout:.3g} s timeout"
                 return self._failure(FailureKind.TIMEOUT, reason)
             attempts += 1
@@ -213,8 +214,7 @@ class UDPTransport:
                     continue
                 here.close()
                 return self._failure(_kind(error), _reason(error, self.endpoint), attempts)
-            here.sent += len(datagram)
-            here.sent_at = time.monotonic()
+            here.allowance -= len(datagram)
             return Outcome(
                 ok=True,
                 endpoint=self.endpoint,
@@ -254,18 +254,6 @@ class UDPTransport:
         del here.addresses[:1]
         return bool(here.addresses)
 
-    def _pause(self, here: _Socket, deadline: Deadline) -> bool:
-        """Give the receiver time after every burst; False when there is none left."""
-        pause = here.sent_at + _PAUSE_SECONDS - time.monotonic()
-        if pause > 0 and here.sent >= _BURST_BYTES:
-            if deadline.remaining() <= pause:
-                return False
-            time.sleep(pause)
-            pause = 0
-        if pause <= 0:
-            here.sent = 0
-        return deadline.remaining() > 0
-
     def _lower_limit(self, size: int) -> bool:
         """Take less for a datagram from now on; False when it could not be less."""
         lower = _SMALL_DATAGRAM if size > _SMALL_DATAGRAM else size // 2
@@ -284,6 +272,21 @@ class UDPTransport:
         return Outcome(
             ok=False, endpoint=self.endpoint, kind=kind, reason=reason, attempts=attempts
         )
+
+
+def _pause(here: _Socket, size: int, deadline: Deadline) -> bool:
+    """Give the receiver time, so that it keeps up; False when there is none left."""
+    now = time.monotonic()
+    grown = here.allowance + (now - here.counted_at) * _BYTES_PER_SECOND
+    here.allowance = min(_BURST_BYTES, grown)
+    here.counted_at = now
+    pause = max(0.0, size - here.allowance) / _BYTES_PER_SECOND
+    if deadline.remaining() <= pause:
+        return False
+    if pause > 0:
+        # What it oversleeps by counts as passed the next time.
+        time.sleep(pause)
+    return True
 
 
 def _kind(error: OSError) -> FailureKind:
