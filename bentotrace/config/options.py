@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -9,6 +10,7 @@ from urllib.parse import unquote
 from attrs import frozen, validators
 
 from bentotrace.config.kinds import DURATION, NAMES, PATTERNS, Kind, milliseconds
+from bentotrace.config.report import closest
 from bentotrace.plugin import Variable, option
 
 __all__ = [
@@ -68,6 +70,19 @@ def _positive(_instance: object, _attribute: object, value: float) -> None:
 def _rate(_instance: object, _attribute: object, value: float) -> None:
     if not 0.0 <= value <= 1.0:
         raise ValueError("must be between 0 (no trace) and 1 (every trace)")
+
+
+def _signals(_instance: object, _attribute: object, value: Sequence[str]) -> None:
+    for name in value:
+        if name not in signal.Signals.__members__:
+            near = closest(name, list(signal.Signals.__members__))
+            hint = f"did you mean {near}?" if near else "write its name, as SIGTERM"
+            raise ValueError(f"{name} is no signal here; {hint}")
+        if name in _NEVER_HANDLED:
+            raise ValueError(f"{name} cannot be handled; leave it out")
+
+
+_NEVER_HANDLED = ("SIGKILL", "SIGSTOP")
 
 
 @frozen
@@ -210,6 +225,14 @@ class TracingOptions:
     )
     processor: ProcessorOptions = option(
         factory=ProcessorOptions, help="The queue between the service and an exporter."
+    )
+    flush_on_signals: tuple[str, ...] | None = option(
+        default=None,
+        kind=NAMES,
+        validator=validators.optional(_signals),
+        help="Signals before whose end of the process what is queued is exported, within "
+        "processor.shutdown_timeout; a handler of theirs is called after that. Not set: SIGTERM, "
+        "where it has no handler.",
     )
     limits: LimitsOptions = option(factory=LimitsOptions, help="How many things a span may hold.")
 

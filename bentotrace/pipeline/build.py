@@ -22,6 +22,7 @@ from bentotrace.pipeline.limits import make_limits, quiet_cuts
 from bentotrace.pipeline.processor import BatchProcessor
 from bentotrace.pipeline.resource import make_resource
 from bentotrace.pipeline.sampler import make_sampler
+from bentotrace.pipeline.signals import flush_on_signals
 from bentotrace.pipeline.tracing import Tracing
 from bentotrace.plugin import BuildContext
 from bentotrace.transport.outcome import without_credentials
@@ -56,6 +57,13 @@ def install(config: Config, if_exists: IfExists) -> Tracing:
     """
     if if_exists not in get_args(IfExists):
         raise ValueError(f'if_exists is "error", "attach" or "keep", not {if_exists!r}')
+    tracing = _install(config, if_exists)
+    if config.exporters:
+        flush_on_signals(config.options.flush_on_signals)
+    return tracing
+
+
+def _install(config: Config, if_exists: IfExists) -> Tracing:
     existing = trace_api.get_tracer_provider()
     if not isinstance(existing, trace_api.ProxyTracerProvider):
         return _join(config, existing, if_exists)

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from bentotrace.transport.deadline import Deadline
 
-__all__ = ["close_at_end_of_child", "forget", "watch"]
+__all__ = ["close_at_end_of_child", "end_all", "flush_all", "forget", "watch"]
 
 
 class Pipeline(Protocol):
@@ -26,6 +26,9 @@ class Pipeline(Protocol):
 
     def after_fork(self) -> None:
         """Start afresh in a forked child."""
+
+    def flush(self, timeout: float) -> bool:
+        """Export what is queued, within seconds."""
 
     def begin_shutdown(self) -> None:
         """Begin what :meth:`end_shutdown` waits for."""
@@ -51,6 +54,14 @@ class _Process:
             begun.append((pipeline, Deadline.after(pipeline.shutdown_timeout)))
         for pipeline, deadline in begun:
             pipeline.end_shutdown(deadline)
+
+    def flush(self) -> None:
+        """Have all export what is queued, together no longer than the most patient of them."""
+        pipelines = tuple(self.pipelines)
+        longest = max((pipeline.shutdown_timeout for pipeline in pipelines), default=0.0)
+        deadline = Deadline.after(longest)
+        for pipeline in pipelines:
+            pipeline.flush(deadline.remaining())
 
     def close_at_end_of_child(self) -> None:
         if self.child == os.getpid():
@@ -81,6 +92,16 @@ def watch(pipeline: Pipeline) -> None:
 def forget(pipeline: Pipeline) -> None:
     """Leave a pipeline alone that has ended."""
     _PROCESS.pipelines.discard(pipeline)
+
+
+def flush_all() -> None:
+    """Have all pipelines export what is queued, within their ``processor.shutdown_timeout``."""
+    _PROCESS.flush()
+
+
+def end_all() -> None:
+    """Shut all pipelines down, as the end of the process does."""
+    _PROCESS.end()
 
 
 def close_at_end_of_child() -> None:
