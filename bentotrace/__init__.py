@@ -80,10 +80,16 @@ def configure(
         ConfigError: the configuration has problems; all of them are told, with their places.
         PluginError: the selected exporter cannot be used.
         ProviderExistsError: see ``if_exists``.
+
+    With ``on_error="warn"`` or ``"disable"``, also in the file or as ``BENTOTRACE_ON_ERROR``, these
+    are logged instead, and the service runs without tracing.
     """
     from bentotrace.pipeline.build import install
+    from bentotrace.pipeline.start import start
 
-    return install(load_config(source, service=service, **overrides), if_exists)
+    return start(
+        source, lambda config: install(config, if_exists), service=service, overrides=overrides
+    )
 
 
 def build(
@@ -97,8 +103,9 @@ def build(
     Takes and raises what :func:`configure` does, but for ``if_exists``.
     """
     from bentotrace.pipeline.build import build_tracing
+    from bentotrace.pipeline.start import start
 
-    return build_tracing(load_config(source, service=service, **overrides))
+    return start(source, build_tracing, service=service, overrides=overrides)
 
 
 def load_config(

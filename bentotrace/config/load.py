@@ -11,7 +11,7 @@ from attrs import field, frozen
 from bentotrace import registry
 from bentotrace.config.document import Block
 from bentotrace.config.locate import Wanted, locate
-from bentotrace.config.options import ProcessorOptions, TracingOptions
+from bentotrace.config.options import OnError, ProcessorOptions, TracingOptions
 from bentotrace.config.report import Note, Report, dotted
 from bentotrace.config.resolve import Origin, Resolved, Setting, resolve, with_variables
 from bentotrace.config.schema import section_of
@@ -19,10 +19,10 @@ from bentotrace.config.structure import structure
 from bentotrace.config.substitute import substitute
 from bentotrace.config.unused import report_unused
 from bentotrace.config.yaml import read
-from bentotrace.exceptions import UnknownExporterError
+from bentotrace.exceptions import ConfigError, UnknownExporterError
 from bentotrace.plugin import ExporterPlugin, Target
 
-__all__ = ["Config", "ExporterConfig", "Source", "load_config"]
+__all__ = ["Config", "ExporterConfig", "Source", "find_on_error", "load_config"]
 
 Source = str | os.PathLike[str] | Mapping[str, object] | None
 """A path, a mapping, or nothing."""
@@ -92,6 +92,39 @@ def load_config(
     """
     environ = os.environ if environ is None else environ
     report = Report()
+    block = _find_block(source, environ, service, report)
+    return _Loader(block, environ, overrides or {}, report).config()
+
+
+def find_on_error(
+    source: Source = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    service: str | None = None,
+) -> OnError:
+    """Find ``on_error`` in a configuration that has problems, takes what :func:`load_config` does.
+
+    A file that cannot be read says nothing of it, and neither does a wrong value.
+    """
+    environ = os.environ if environ is None else environ
+    for readable in (source, {}):
+        report = Report()
+        try:
+            block = _find_block(readable, environ, service, report)
+        except ConfigError:
+            continue
+        found: OnError | None = _checked(
+            resolve(section_of(TracingOptions), block, overrides, environ, report), "on_error"
+        )
+        if found is not None:
+            return found
+    return "raise"
+
+
+def _find_block(
+    source: Source, environ: Mapping[str, str], service: str | None, report: Report
+) -> Block:
     required = source is not None
     if source is None:
         source = environ.get(_OWN_VARIABLE, "").strip() or None
@@ -99,9 +132,9 @@ def load_config(
     if source is None:
         source = environ.get(_BENTOML_VARIABLE, "").strip() or None
     name = environ.get("OTEL_SERVICE_NAME", "").strip() or None
-    wanted = Wanted(required, service, name)
-    block = substitute(locate(read(source), report, wanted), environ, report)
-    return _Loader(block, environ, overrides or {}, report).config()
+    return substitute(
+        locate(read(source), report, Wanted(required, service, name)), environ, report
+    )
 
 
 @frozen

@@ -15,11 +15,15 @@ from bentotrace.plugin import Variable, option
 
 __all__ = [
     "LimitsOptions",
+    "OnError",
     "ProcessorOptions",
     "ResourceOptions",
     "SamplerName",
     "TracingOptions",
 ]
+
+OnError = Literal["raise", "warn", "disable"]
+"""What a fault at the start does."""
 
 SamplerName = Literal[
     "always_on",
@@ -225,6 +229,13 @@ class TracingOptions:
     )
     processor: ProcessorOptions = option(
         factory=ProcessorOptions, help="The queue between the service and an exporter."
+    )
+    on_error: OnError = option(
+        default="raise",
+        env=["BENTOTRACE_ON_ERROR"],
+        help="What a fault at the start does, a mistake in this block or an exporter that cannot "
+        "be made: raise it; warn of it and run without tracing; disable tracing and say why at "
+        "level INFO.",
     )
     flush_on_signals: tuple[str, ...] | None = option(
         default=None,

@@ -27,7 +27,7 @@ from bentotrace.pipeline.tracing import Tracing
 from bentotrace.plugin import BuildContext
 from bentotrace.transport.outcome import without_credentials
 
-__all__ = ["IfExists", "build_tracing", "install"]
+__all__ = ["IfExists", "build_disabled", "build_tracing", "install"]
 
 IfExists = Literal["keep", "attach", "error"]
 """What to do when the process already has a global tracer provider."""
@@ -44,6 +44,11 @@ def build_tracing(config: Config) -> Tracing:
     tracing, resource = _build(config)
     announce(config, resource)
     return tracing
+
+
+def build_disabled() -> Tracing:
+    """Build a pipeline that traces nothing, and says nothing."""
+    return _build(Config(TracingOptions(disabled=True), (), "", ()))[0]
 
 
 def install(config: Config, if_exists: IfExists) -> Tracing:

@@ -39,6 +39,7 @@ def get(config: Config, path: str) -> Any:
 OTLP = "OTEL_EXPORTER_OTLP_"
 ROWS: Mapping[str, tuple[str, str, object, object, str | None]] = {
     "OTEL_SDK_DISABLED": ("disabled", "TRUE", True, False, "1"),
+    "BENTOTRACE_ON_ERROR": ("on_error", "warn", "warn", "disable", "ignore"),
     "OTEL_TRACES_EXPORTER": ("exporter_type", "console,otlp", ("console", "otlp"), "otlp", "a,a"),
     "OTEL_TRACES_SAMPLER_ARG": ("sample_rate", "0.25", 0.25, 1, "2"),
     "OTEL_TRACES_SAMPLER": ("sampler", "always_on", "always_on", "always_off", "sometimes"),
