@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from bentotrace.config.load import Config
     from bentotrace.pipeline.build import IfExists
+    from bentotrace.pipeline.guard import OnExportError
+    from bentotrace.pipeline.status import Status
     from bentotrace.pipeline.tracing import Tracing
 
 __all__ = [
@@ -48,6 +50,7 @@ __all__ = [
     "build",
     "configure",
     "load_config",
+    "status",
 ]
 
 __version__ = "0.1.0"
@@ -58,6 +61,7 @@ def configure(
     *,
     if_exists: IfExists = "error",
     service: str | None = None,
+    on_export_error: OnExportError | None = None,
     **overrides: Any,
 ) -> Tracing:
     """Build the pipeline and install its provider as the process's global.
@@ -70,6 +74,8 @@ def configure(
             adds the exporters to it, "keep" leaves it alone and uses nothing of the configuration.
         service: the service of a BentoML file whose block is wanted; None takes the one that
             ``OTEL_SERVICE_NAME`` names, else the only one that has a block of its own.
+        on_export_error: called with an :class:`~bentotrace.pipeline.status.ErrorStatus` for each
+            export that failed, in the thread that exports; what it raises is logged.
         overrides: options that win over the variables and the file, as ``sample_rate=1.0``;
             sections are mappings, as ``otlp={"protocol": "http"}``.
 
@@ -88,7 +94,10 @@ def configure(
     from bentotrace.pipeline.start import start
 
     return start(
-        source, lambda config: install(config, if_exists), service=service, overrides=overrides
+        source,
+        lambda config: install(config, if_exists, on_export_error),
+        service=service,
+        overrides=overrides,
     )
 
 
@@ -96,6 +105,7 @@ def build(
     source: str | os.PathLike[str] | Mapping[str, object] | None = None,
     *,
     service: str | None = None,
+    on_export_error: OnExportError | None = None,
     **overrides: Any,
 ) -> Tracing:
     """Build the pipeline without touching any global.
@@ -105,7 +115,12 @@ def build(
     from bentotrace.pipeline.build import build_tracing
     from bentotrace.pipeline.start import start
 
-    return start(source, build_tracing, service=service, overrides=overrides)
+    return start(
+        source,
+        lambda config: build_tracing(config, on_export_error),
+        service=service,
+        overrides=overrides,
+    )
 
 
 def load_config(
@@ -121,6 +136,20 @@ def load_config(
     from bentotrace.config.load import load_config as load
 
     return load(source, overrides=overrides, service=service)
+
+
+def status() -> Status:
+    """Count the spans of every pipeline of this process, in the order in which they were built."""
+    from bentotrace.pipeline import lifetime
+    from bentotrace.pipeline.status import Status
+
+    return Status(
+        tuple(
+            destination
+            for pipeline in lifetime.pipelines()
+            for destination in pipeline.status().destinations
+        )
+    )
 
 
 def __getattr__(name: str) -> Any:

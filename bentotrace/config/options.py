@@ -245,6 +245,11 @@ class TracingOptions:
         "processor.shutdown_timeout; a handler of theirs is called after that. Not set: SIGTERM, "
         "where it has no handler.",
     )
+    sdk_metrics: bool = option(
+        default=False,
+        help="Gives what status() counts to OpenTelemetry's metrics too, under names such as "
+        "otel.sdk.exporter.span.exported.",
+    )
     limits: LimitsOptions = option(factory=LimitsOptions, help="How many things a span may hold.")
 
     @property

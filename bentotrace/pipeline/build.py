@@ -17,7 +17,7 @@ from bentotrace.config.load import Config, ExporterConfig
 from bentotrace.config.options import TracingOptions
 from bentotrace.exceptions import PluginError, ProviderExistsError
 from bentotrace.pipeline.announce import announce, announce_attached, announce_kept
-from bentotrace.pipeline.guard import Guard, Reports
+from bentotrace.pipeline.guard import Guard, OnExportError, Reports
 from bentotrace.pipeline.limits import make_limits, quiet_cuts
 from bentotrace.pipeline.processor import BatchProcessor
 from bentotrace.pipeline.resource import make_resource
@@ -35,13 +35,17 @@ IfExists = Literal["keep", "attach", "error"]
 _logger = logging.getLogger("bentotrace")
 
 
-def build_tracing(config: Config) -> Tracing:
+def build_tracing(config: Config, on_export_error: OnExportError | None = None) -> Tracing:
     """Build the pipeline of a configuration; touches no global.
+
+    Args:
+        config: the configuration.
+        on_export_error: called with each failed export, in the exporting thread.
 
     Raises:
         PluginError: an exporter cannot be made.
     """
-    tracing, resource = _build(config)
+    tracing, resource = _build(config, on_export_error)
     announce(config, resource)
     return tracing
 
@@ -51,8 +55,12 @@ def build_disabled() -> Tracing:
     return _build(Config(TracingOptions(disabled=True), (), "", ()))[0]
 
 
-def install(config: Config, if_exists: IfExists) -> Tracing:
+def install(
+    config: Config, if_exists: IfExists, on_export_error: OnExportError | None = None
+) -> Tracing:
     """Build the pipeline and make it the process's global.
+
+    Takes what :func:`build_tracing` does.
 
     Raises:
         ProviderExistsError: there is a global provider, and ``if_exists`` is "error", or it takes
@@ -62,28 +70,30 @@ def install(config: Config, if_exists: IfExists) -> Tracing:
     """
     if if_exists not in get_args(IfExists):
         raise ValueError(f'if_exists is "error", "attach" or "keep", not {if_exists!r}')
-    tracing = _install(config, if_exists)
+    tracing = _install(config, if_exists, on_export_error)
     if config.exporters:
         flush_on_signals(config.options.flush_on_signals)
     return tracing
 
 
-def _install(config: Config, if_exists: IfExists) -> Tracing:
+def _install(config: Config, if_exists: IfExists, on_export_error: OnExportError | None) -> Tracing:
     existing = trace_api.get_tracer_provider()
     if not isinstance(existing, trace_api.ProxyTracerProvider):
-        return _join(config, existing, if_exists)
-    tracing, resource = _build(config)
+        return _join(config, existing, if_exists, on_export_error)
+    tracing, resource = _build(config, on_export_error)
     trace_api.set_tracer_provider(tracing.provider)
     existing = trace_api.get_tracer_provider()
     if existing is not tracing.provider:
         # Another thread was faster; OpenTelemetry only logs it.
         tracing.shutdown()
-        return _join(config, existing, if_exists)
+        return _join(config, existing, if_exists, on_export_error)
     announce(config, resource)
     return tracing
 
 
-def _build(config: Config) -> tuple[Tracing, Resource]:
+def _build(
+    config: Config, on_export_error: OnExportError | None = None
+) -> tuple[Tracing, Resource]:
     options = config.options
     resource = make_resource(options)
     limits = make_limits(options)
@@ -95,14 +105,19 @@ def _build(config: Config) -> tuple[Tracing, Resource]:
         shutdown_on_exit=not config.exporters,
         span_limits=limits,
     )
-    processors = _processors(config, resource)
+    processors = _processors(config, resource, on_export_error)
     for processor in processors:
         provider.add_span_processor(processor)
     tracing = Tracing(provider, processors, config, owned=provider, release=quiet_cuts(limits))
     return tracing, resource
 
 
-def _join(config: Config, existing: trace_api.TracerProvider, if_exists: IfExists) -> Tracing:
+def _join(
+    config: Config,
+    existing: trace_api.TracerProvider,
+    if_exists: IfExists,
+    on_export_error: OnExportError | None,
+) -> Tracing:
     """Do with a provider that was there before what ``if_exists`` says."""
     if if_exists == "keep":
         announce_kept(config)
@@ -114,7 +129,7 @@ def _join(config: Config, existing: trace_api.TracerProvider, if_exists: IfExist
     resource = getattr(existing, "resource", None) or Resource.get_empty()
     # The limits of the spans are the provider's.
     uncut = evolve(config, options=evolve(config.options, max_tag_value_length=None))
-    processors = _processors(uncut, resource)
+    processors = _processors(uncut, resource, on_export_error)
     for processor in processors:
         add(processor)
     announce_attached(config, getattr(existing, "sampler", None), resource)
@@ -131,11 +146,13 @@ class _DisabledProvider(TracerProvider):
         return trace_api.NoOpTracer()
 
 
-def _processors(config: Config, resource: Resource) -> list[BatchProcessor]:
+def _processors(
+    config: Config, resource: Resource, on_export_error: OnExportError | None
+) -> list[BatchProcessor]:
     made: list[BatchProcessor] = []
     try:
         for exporter in config.exporters:
-            made.append(_processor(exporter, config.options, resource))
+            made.append(_processor(exporter, config.options, resource, on_export_error))
     except BaseException:
         for processor in made:
             processor.shutdown()
@@ -144,7 +161,10 @@ def _processors(config: Config, resource: Resource) -> list[BatchProcessor]:
 
 
 def _processor(
-    exporter: ExporterConfig, options: TracingOptions, resource: Resource
+    exporter: ExporterConfig,
+    options: TracingOptions,
+    resource: Resource,
+    on_export_error: OnExportError | None,
 ) -> BatchProcessor:
     reports = Reports()
     logger = _logger.getChild(exporter.plugin.name)
@@ -164,6 +184,7 @@ def _processor(
         name=exporter.plugin.name,
         endpoint=without_credentials(endpoint),
         logger=logger,
+        on_error=on_export_error,
     )
     return BatchProcessor(guard, options.processor, logger)
 

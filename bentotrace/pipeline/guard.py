@@ -20,7 +20,10 @@ from bentotrace.pipeline.status import ErrorStatus
 from bentotrace.transport.outcome import Outcome, one_line
 from bentotrace.transport.suppression import suppress_instrumentation
 
-__all__ = ["Delivery", "Guard", "Health", "Reports", "counted"]
+__all__ = ["Delivery", "Guard", "Health", "OnExportError", "Reports", "counted"]
+
+OnExportError = Callable[[ErrorStatus], object]
+"""What an application has called with each failed export."""
 
 _SUMMARY_INTERVAL = 60.0
 _USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
@@ -28,10 +31,17 @@ _USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
 
 @frozen
 class Delivery:
-    """What became of a batch; the two numbers add up to its length."""
+    """What became of a batch.
+
+    Attributes:
+        exported: spans that the receiver took.
+        failed: the others.
+        kind: the kind of the error that lost them.
+    """
 
     exported: int
     failed: int
+    kind: str = ""
 
 
 @frozen
@@ -90,14 +100,28 @@ class Guard:
         name: str,
         endpoint: str,
         logger: logging.Logger,
+        on_error: OnExportError | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Guard an exporter.
+
+        Args:
+            exporter: what is called.
+            reports: where it reports.
+            name: the exporter type.
+            endpoint: where the spans go.
+            logger: where losses are told.
+            on_error: called with each failed export, in the exporting thread.
+            clock: tells the seconds between two summaries.
+        """
         self.name = name
         self.endpoint = endpoint
         self.health = Health()
         self._exporter = exporter
         self._reports = reports
         self._logger = logger
+        self._on_error = on_error
+        self._told_callback = False
         self._clock = clock
         self._quiet_until = 0.0
         self._forget_losses()
@@ -142,12 +166,12 @@ class Guard:
         failed = min(failed, total)
         if failed == 0:
             self._succeed()
-        else:
-            if error is None:
-                reason = raised or _unexplained(result, self._logger.name)
-                error = ErrorStatus("exporter", reason, self.endpoint, time.time())
-            self._fail(failed, error)
-        return Delivery(total - failed, failed)
+            return Delivery(total, 0)
+        if error is None:
+            reason = raised or _unexplained(result, self._logger.name)
+            error = ErrorStatus("exporter", reason, self.endpoint, time.time())
+        self._fail(evolve(error, exporter=self.name, spans=failed))
+        return Delivery(total - failed, failed, error.kind)
 
     def _reported(self) -> tuple[int, int, ErrorStatus | None]:
         """Add up the reports: spans they speak of, spans that were not taken, and the last why."""
@@ -172,18 +196,21 @@ class Guard:
             self._warn("%s works again; it lost %s in %s that failed", self, *self._losses())
             self._forget_losses()
 
-    def _fail(self, spans: int, error: ErrorStatus) -> None:
+    def _fail(self, error: ErrorStatus) -> None:
         count = self.health.consecutive_failures + 1
         self.health = evolve(self.health, last_error=error, consecutive_failures=count)
         self._failures += 1
-        self._lost += spans
+        self._lost += error.spans
+        self._call_back(error)
         now = self._clock()
         if now < self._quiet_until:
             return
         self._quiet_until = now + _SUMMARY_INTERVAL
         self._told = True
         if self._failures == 1:
-            self._warn("%s failed and lost %s: %s", self, counted(spans, "span"), error.reason)
+            self._warn(
+                "%s failed and lost %s: %s", self, counted(error.spans, "span"), error.reason
+            )
         else:
             self._warn(
                 "%s has failed %d times and lost %s so far; the last time: %s",
@@ -192,6 +219,21 @@ class Guard:
                 counted(self._lost, "span"),
                 error.reason,
             )
+
+    def _call_back(self, error: ErrorStatus) -> None:
+        if self._on_error is None:
+            return
+        try:
+            self._on_error(error)
+        except Exception as raised:
+            self._log(logging.DEBUG, "on_export_error raised", exc_info=raised)
+            if not self._told_callback:
+                self._told_callback = True
+                self._warn(
+                    "on_export_error raised %s (traceback: logger %s at level DEBUG)",
+                    type(raised).__name__,
+                    self._logger.name,
+                )
 
     def _forget_losses(self) -> None:
         """Begin to count for the next line about losses."""
@@ -216,10 +258,12 @@ class Guard:
     def _warn(self, message: str, *arguments: object) -> None:
         self._log(logging.WARNING, message, *arguments)
 
-    def _log(self, level: int, message: str, *arguments: object) -> None:
+    def _log(
+        self, level: int, message: str, *arguments: object, exc_info: BaseException | None = None
+    ) -> None:
         """Log; a handler that raises must not stop the exporting."""
         try:
-            self._logger.log(level, message, *arguments)
+            self._logger.log(level, message, *arguments, exc_info=exc_info)
         except Exception:
             return
 

@@ -12,9 +12,10 @@ import sys
 import weakref
 from typing import Protocol
 
+from bentotrace.pipeline.status import Status
 from bentotrace.transport.deadline import Deadline
 
-__all__ = ["close_at_end_of_child", "end_all", "flush_all", "forget", "watch"]
+__all__ = ["close_at_end_of_child", "end_all", "flush_all", "forget", "pipelines", "watch"]
 
 
 class Pipeline(Protocol):
@@ -24,8 +25,15 @@ class Pipeline(Protocol):
     def shutdown_timeout(self) -> float:
         """Seconds that its shutdown may take."""
 
+    @property
+    def sdk_metrics(self) -> bool:
+        """Whether its counts are metrics too."""
+
     def after_fork(self) -> None:
         """Start afresh in a forked child."""
+
+    def status(self) -> Status:
+        """Count the spans of every destination."""
 
     def flush(self, timeout: float) -> bool:
         """Export what is queued, within seconds."""
@@ -39,17 +47,21 @@ class Pipeline(Protocol):
 
 class _Process:
     def __init__(self) -> None:
-        self.pipelines: weakref.WeakSet[Pipeline] = weakref.WeakSet()
+        # In the order in which they were built, with whether each still runs.
+        self.pipelines: weakref.WeakKeyDictionary[Pipeline, bool] = weakref.WeakKeyDictionary()
         self.child = 0
 
+    def running(self) -> list[Pipeline]:
+        return [pipeline for pipeline, runs in list(self.pipelines.items()) if runs]
+
     def after_fork(self) -> None:
-        for pipeline in tuple(self.pipelines):
+        for pipeline in self.running():
             pipeline.after_fork()
 
     def end(self) -> None:
         """Shut all down at the same time, each within its own bound."""
         begun = []
-        for pipeline in tuple(self.pipelines):
+        for pipeline in self.running():
             pipeline.begin_shutdown()
             begun.append((pipeline, Deadline.after(pipeline.shutdown_timeout)))
         for pipeline, deadline in begun:
@@ -57,7 +69,7 @@ class _Process:
 
     def flush(self) -> None:
         """Have all export what is queued, together no longer than the most patient of them."""
-        pipelines = tuple(self.pipelines)
+        pipelines = self.running()
         longest = max((pipeline.shutdown_timeout for pipeline in pipelines), default=0.0)
         deadline = Deadline.after(longest)
         for pipeline in pipelines:
@@ -86,12 +98,17 @@ if hasattr(os, "register_at_fork"):
 
 def watch(pipeline: Pipeline) -> None:
     """Tell a pipeline of forks, and shut it down when the process ends; keeps it not alive."""
-    _PROCESS.pipelines.add(pipeline)
+    _PROCESS.pipelines[pipeline] = True
 
 
 def forget(pipeline: Pipeline) -> None:
     """Leave a pipeline alone that has ended."""
-    _PROCESS.pipelines.discard(pipeline)
+    _PROCESS.pipelines[pipeline] = False
+
+
+def pipelines() -> tuple[Pipeline, ...]:
+    """List the pipelines of this process, also those that have ended, in the order of building."""
+    return tuple(_PROCESS.pipelines)
 
 
 def flush_all() -> None:

@@ -157,6 +157,9 @@ class BatchProcessor(SpanProcessor):
             dropped=counts.overflowed + counts.late,
             dropped_by_reason={reason: count for reason, count in by_reason.items() if count},
             pending=counts.pending,
+            failed_by_kind=counts.failed_by_kind,
+            queue_length=counts.waiting,
+            queue_capacity=self._capacity,
             last_success=health.last_success,
             last_error=health.last_error,
             consecutive_failures=health.consecutive_failures,
@@ -210,7 +213,7 @@ class BatchProcessor(SpanProcessor):
         while (batch := queue.take(self._delay)) is not None:
             if batch:
                 delivery = self._guard.export(batch)
-                queue.settle(delivery.exported, delivery.failed)
+                queue.settle(delivery.exported, delivery.failed, delivery.kind)
             self._tell_overflow(queue)
             if deadline is not None and deadline.remaining() == 0:
                 return

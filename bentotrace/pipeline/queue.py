@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from attrs import define, frozen
+from attrs import define, field, frozen
 from opentelemetry.sdk.trace import ReadableSpan
 
 from bentotrace.transport.deadline import Deadline
@@ -37,14 +37,23 @@ class Counts:
         failed: they were tried, and not taken.
         overflowed: the queue was full.
         late: they came after the closing, or were abandoned by it.
-        pending: they wait, or are being exported.
+        exporting: they are being exported.
+        waiting: they are to be exported.
+        failed_by_kind: those that failed, by the kind of the error.
     """
 
-    exported: int
-    failed: int
-    overflowed: int
-    late: int
-    pending: int
+    exported: int = 0
+    failed: int = 0
+    overflowed: int = 0
+    late: int = 0
+    exporting: int = 0
+    waiting: int = 0
+    failed_by_kind: Mapping[str, int] = field(factory=dict)
+
+    @property
+    def pending(self) -> int:
+        """Those that are neither delivered nor lost yet."""
+        return self.exporting + self.waiting
 
     @property
     def ended(self) -> int:
@@ -118,6 +127,7 @@ class SpanQueue:
         self._exporting = 0
         self._exported = 0
         self._failed = 0
+        self._failed_by_kind: Counter[str] = Counter()
         self._overflowed = 0
         self._late = 0
         self._told = 0
@@ -204,8 +214,8 @@ class SpanQueue:
             self._exporting = size
             return taken
 
-    def settle(self, exported: int, failed: int) -> None:
-        """Count what became of the batch that was taken."""
+    def settle(self, exported: int, failed: int, kind: str = "") -> None:
+        """Count what became of the batch that was taken, failures under the kind of their error."""
         with self._lock:
             if self._drained:
                 # It was abandoned meanwhile and counted.
@@ -213,6 +223,8 @@ class SpanQueue:
             self._exporting = 0
             self._exported += exported
             self._failed += failed
+            if failed:
+                self._failed_by_kind[kind] += failed
             finished = self._exported + self._failed
             while self._flushes and self._flushes[0].goal <= finished:
                 flush = self._flushes.popleft()
@@ -291,7 +303,9 @@ class SpanQueue:
                 failed=self._failed,
                 overflowed=self._overflowed,
                 late=self._late + forgotten,
-                pending=self._exporting + waiting - forgotten,
+                exporting=self._exporting,
+                waiting=waiting - forgotten,
+                failed_by_kind=dict(self._failed_by_kind),
             )
 
     def take_notice(self, overdue: float = 0.0) -> int:

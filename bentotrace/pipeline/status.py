@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,12 +28,16 @@ class ErrorStatus:
         reason: one line for a person.
         endpoint: where it was sent.
         time: seconds since the epoch.
+        exporter: the exporter type.
+        spans: how many it lost.
     """
 
     kind: str
     reason: str
     endpoint: str
     time: float
+    exporter: str = ""
+    spans: int = 0
 
 
 @frozen
@@ -45,9 +50,12 @@ class DestinationStatus:
         ended: sampled spans that ended.
         exported: spans that the receiver took.
         failed: spans that were sent, or tried to be, and not taken.
+        failed_by_kind: the same, by the error's kind.
         dropped: spans that never reached the exporter.
         dropped_by_reason: the same, by reason.
         pending: spans that wait, or are being exported.
+        queue_length: those of them that wait.
+        queue_capacity: how many may wait.
         last_success: seconds since the epoch, or None.
         last_error: the last failure, or None.
         consecutive_failures: exports that failed since the last that did not.
@@ -61,6 +69,9 @@ class DestinationStatus:
     dropped: int
     dropped_by_reason: Mapping[str, int]
     pending: int
+    failed_by_kind: Mapping[str, int] = field(factory=dict)
+    queue_length: int = 0
+    queue_capacity: int = 0
     last_success: float | None = None
     last_error: ErrorStatus | None = None
     consecutive_failures: int = 0
@@ -79,3 +90,7 @@ class Status:
     def as_dict(self) -> dict[str, Any]:
         """Give the same as plain values, for JSON."""
         return attrs.asdict(self)
+
+    def as_json(self) -> str:
+        """Give the same as JSON text."""
+        return json.dumps(self.as_dict())

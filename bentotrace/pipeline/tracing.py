@@ -13,6 +13,7 @@ from typing_extensions import Self
 
 from bentotrace.config.load import Config
 from bentotrace.pipeline import lifetime
+from bentotrace.pipeline.metrics import observe_pipelines
 from bentotrace.pipeline.processor import BatchProcessor
 from bentotrace.pipeline.status import Status
 from bentotrace.transport.deadline import Deadline
@@ -61,11 +62,18 @@ class Tracing:
         for processor in self._processors:
             processor.owner = self
         lifetime.watch(self)
+        if self.sdk_metrics:
+            observe_pipelines()
 
     @property
     def shutdown_timeout(self) -> float:
         """Seconds that :meth:`shutdown` takes at the most when it is not told."""
         return self.config.options.processor.shutdown_timeout
+
+    @property
+    def sdk_metrics(self) -> bool:
+        """Whether its counts are OpenTelemetry metrics too."""
+        return self.config.options.sdk_metrics
 
     def status(self) -> Status:
         """Count the spans of every destination, now."""

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.pipeline.guard import Delivery, Guard, Health, Reports
+from bentotrace.pipeline.status import ErrorStatus
 from bentotrace.transport import FailureKind, Outcome
 
 MakeSpan = Callable[..., ReadableSpan]
@@ -33,6 +34,8 @@ class Scripted(SpanExporter):
             SpanExportResult.SUCCESS
         )
         self.at_shutdown: Callable[[], None] = lambda: None
+        self.errors: list[ErrorStatus] = []
+        self.told: Callable[[ErrorStatus], None] = self.errors.append
 
     def export(self, spans: Sequence[ReadableSpan]) -> Any:
         return self.script(spans)
@@ -79,6 +82,7 @@ def bench(make_span: MakeSpan) -> Bench:
         name="scripted",
         endpoint="http://here:4318",
         logger=logging.getLogger("bentotrace.scripted"),
+        on_error=lambda error: exporter.told(error),
         clock=lambda: now[0],
     )
     return Bench(exporter, guard, now, make_span())
@@ -89,6 +93,10 @@ def raising(error: BaseException) -> Callable[..., Any]:
         raise error
 
     return script
+
+
+def numbers(delivery: Delivery) -> tuple[int, int]:
+    return delivery.exported, delivery.failed
 
 
 @pytest.mark.parametrize(
@@ -127,13 +135,13 @@ def test_results_and_reports_add_up_to_the_batch(
     bench: Bench, result: Any, reports: list[Any], delivery: tuple[int, int]
 ) -> None:
     bench.answer(result, *reports)
-    assert bench.export() == Delivery(*delivery)
+    assert numbers(bench.export()) == delivery
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), SystemExit(1), KeyboardInterrupt()])
 def test_whatever_the_exporter_raises_counts_as_failed(bench: Bench, error: BaseException) -> None:
     bench.exporter.script = raising(error)
-    assert bench.export() == Delivery(0, 4)
+    assert numbers(bench.export()) == (0, 4)
     last = bench.guard.health.last_error
     assert last is not None
     assert last.reason.startswith(f"it raised {type(error).__name__}")
@@ -146,7 +154,7 @@ def test_what_was_taken_before_it_raised_counts_as_exported(bench: Bench) -> Non
         raise ValueError("bad")
 
     bench.exporter.script = script
-    assert bench.export() == Delivery(3, 1)
+    assert numbers(bench.export()) == (3, 1)
 
 
 def test_a_report_that_is_no_outcome_is_the_exporters_error(bench: Bench) -> None:
@@ -155,7 +163,7 @@ def test_a_report_that_is_no_outcome_is_the_exporters_error(bench: Bench) -> Non
         return SpanExportResult.SUCCESS
 
     bench.exporter.script = script
-    assert bench.export() == Delivery(0, 4)
+    assert numbers(bench.export()) == (0, 4)
     last = bench.guard.health.last_error
     assert last is not None
     assert "TypeError: report() takes an Outcome" in last.reason
@@ -163,7 +171,7 @@ def test_a_report_that_is_no_outcome_is_the_exporters_error(bench: Bench) -> Non
 
 def test_a_report_of_an_earlier_export_is_not_counted_again(bench: Bench) -> None:
     bench.exporter.reports.add(REFUSED, 4)
-    assert bench.export() == Delivery(4, 0)
+    assert numbers(bench.export()) == (4, 0)
 
 
 def test_the_reason_of_a_reported_outcome_reaches_the_health(bench: Bench) -> None:
@@ -312,7 +320,7 @@ def test_an_exception_that_cannot_be_shown_is_no_obstacle(bench: Bench) -> None:
             raise ValueError("I will not say")
 
     bench.exporter.script = raising(MuteError())
-    assert bench.export() == Delivery(0, 4)
+    assert numbers(bench.export()) == (0, 4)
 
 
 def test_a_restart_forgets_what_was_before(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
@@ -326,3 +334,23 @@ def test_a_restart_forgets_what_was_before(bench: Bench, caplog: pytest.LogCaptu
 def test_a_guard_without_an_endpoint_names_the_exporter_alone(bench: Bench) -> None:
     bench.guard.endpoint = ""
     assert str(bench.guard) == "exporter scripted"
+
+
+def test_each_failed_export_is_handed_to_the_application(bench: Bench) -> None:
+    bench.fail()
+    bench.fail()
+    bench.succeed()
+    told = [(error.kind, error.exporter, error.spans) for error in bench.exporter.errors]
+    assert told == [("refused", "scripted", 4)] * 2
+    assert bench.guard.health.last_error is bench.exporter.errors[1]
+
+
+def test_an_application_that_raises_then_is_said_once_and_no_obstacle(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.exporter.told = raising(KeyError("mine"))
+    bench.fail()
+    bench.fail()
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len([line for line in said if "on_export_error raised KeyError" in line]) == 1
+    assert bench.guard.health.consecutive_failures == 2

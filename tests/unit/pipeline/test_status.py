@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import json
 
+import bentotrace
 from bentotrace.pipeline.status import DestinationStatus, ErrorStatus, Status
 
 
@@ -19,7 +21,7 @@ def test_a_status_can_be_written_as_json() -> None:
         last_error=error,
         consecutive_failures=3,
     )
-    plain = json.loads(json.dumps(Status((destination,)).as_dict()))
+    plain = json.loads(Status((destination,)).as_json())
     (written,) = plain["destinations"]
     assert written["dropped_by_reason"] == {"queue_full": 2}
     assert written["last_error"]["reason"] == "nothing listens there"
@@ -28,3 +30,18 @@ def test_a_status_can_be_written_as_json() -> None:
 
 def test_a_pipeline_without_destinations_has_an_empty_status() -> None:
     assert Status().as_dict() == {"destinations": ()}
+
+
+def test_the_status_of_a_process_has_all_its_pipelines_also_those_that_have_ended() -> None:
+    def exporters() -> list[str]:
+        return [destination.exporter for destination in bentotrace.status().destinations]
+
+    before = exporters()
+    with bentotrace.build({"exporter_type": "console"}) as first:
+        with bentotrace.build({"exporter_type": "zipkin"}) as second:
+            assert exporters() == [*before, "console", "zipkin"]
+        assert exporters() == [*before, "console", "zipkin"]
+    assert bentotrace.status().destinations[-1] == second.status().destinations[0]
+    del first
+    gc.collect()
+    assert exporters() == [*before, "zipkin"]
