@@ -67,7 +67,8 @@ def _positive(_instance: object, _attribute: object, value: float) -> None:
 
 def _rate(_instance: object, _attribute: object, value: float) -> None:
     if not 0.0 <= value <= 1.0:
-        raise ValueError("must be between 0 (no trace) and 1 (every trace)")
+        hint = f"; {value:g} % is {value / 100:g}" if 1.0 < value <= 100.0 else ""
+        raise ValueError(f"must be between 0 (no trace) and 1 (every trace){hint}")
 
 
 @frozen

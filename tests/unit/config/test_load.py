@@ -182,7 +182,7 @@ def test_code_wins_over_variables_and_the_default_comes_last(load: Load) -> None
 
 def test_a_mistake_in_the_file_is_told_although_a_variable_wins(problems: Problems) -> None:
     assert problems("tracing: {sample_rate: 5}", {"OTEL_TRACES_SAMPLER_ARG": "0.5"}) == [
-        "1:24: tracing.sample_rate: must be between 0 (no trace) and 1 (every trace)"
+        "1:24: tracing.sample_rate: must be between 0 (no trace) and 1 (every trace); 5 % is 0.05"
     ]
 
 
@@ -247,6 +247,17 @@ def test_a_filled_section_without_an_exporter_type_is_told(problems: Problems) -
         "2:3: tracing.otlp: is filled, but tracing.exporter_type is not given; "
         "write exporter_type: otlp"
     ]
+
+
+def test_nothing_exported_is_a_warning_unless_it_is_meant(load: Load) -> None:
+    (note,) = load("tracing: {sample_rate: 1}").notes
+    assert note.warning
+    assert "write exporter_type: otlp in f.yaml, or set OTEL_TRACES_EXPORTER=otlp" in str(note)
+
+    (note,) = load_config(environ={}).notes
+    assert "spans go nowhere; set OTEL_TRACES_EXPORTER=otlp" in str(note)
+    for meant in ("exporter_type: none", "disabled: true"):
+        assert load(f"tracing: {{{meant}}}").notes == ()
 
 
 def test_a_section_of_an_exporter_that_is_not_selected_is_left_alone(load: Load) -> None:
