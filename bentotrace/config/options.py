@@ -8,7 +8,8 @@ from urllib.parse import unquote
 
 from attrs import frozen, validators
 
-from bentotrace.config.kinds import DURATION, NAMES, PATTERNS, Kind, milliseconds
+from bentotrace.config.kind import Kind
+from bentotrace.config.kinds import DURATION, NAMES, PATTERNS, milliseconds
 from bentotrace.plugin import Variable, option
 
 __all__ = [
