@@ -10,6 +10,7 @@ from attrs import frozen, validators
 
 from bentotrace.config.kind import Kind
 from bentotrace.config.kinds import DURATION, NAMES, PATTERNS, milliseconds
+from bentotrace.config.propagators import PROPAGATORS
 from bentotrace.plugin import Variable, option
 
 __all__ = [
@@ -193,6 +194,14 @@ class TracingOptions:
         env=["OTEL_PYTHON_EXCLUDED_URLS"],
         help="Regular expressions searched in the URL of a request; one that starts with / "
         "matches from the start of the path. Matching requests are not traced.",
+    )
+    propagators: tuple[str, ...] = option(
+        default=(),
+        kind=PROPAGATORS,
+        env=["OTEL_PROPAGATORS"],
+        help="How the context of a trace is passed on in requests, such as b3 or tracecontext; "
+        "none passes nothing on. OpenTelemetry's default when left out. configure() installs "
+        "them, build() does not.",
     )
     timeout: float = option(
         default=10.0,

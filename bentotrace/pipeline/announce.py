@@ -117,6 +117,7 @@ def _given_for_a_provider(config: Config) -> list[str]:
         "sample_rate",
         "sampler",
         "excluded_urls",
+        "propagators",
         "max_tag_value_length",
         "resource",
         "limits",

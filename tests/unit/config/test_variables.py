@@ -49,6 +49,7 @@ COMMON = {
     "OTEL_TRACES_SAMPLER_ARG": Row("0.25", 0.25, 1, "2"),
     "OTEL_TRACES_SAMPLER": Row("always_on", "always_on", "always_off", "sometimes"),
     "OTEL_PYTHON_EXCLUDED_URLS": Row("/a,b", ("/a", "b"), "c", "(["),
+    "OTEL_PROPAGATORS": Row("baggage, baggage", ("baggage",), ["tracecontext", "baggage"], "b4"),
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": count("-1"),
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": count("nine"),
     "OTEL_BSP_MAX_QUEUE_SIZE": count("0"),
