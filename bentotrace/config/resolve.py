@@ -186,8 +186,9 @@ class _Resolver:
             key,
             (*self.below, *here),
             valid,
-            (self.below, self.root),
-            self.foreign if not here else (),
+            own=(self.below, self.root),
+            foreign=self.foreign if not here else (),
+            selected=self.block.value.get("exporter_type"),
         )
 
     def _candidates(
