@@ -17,7 +17,7 @@ from typing import Any, Literal
 import attrs
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from bentotrace.config.kinds import HEADERS
+from bentotrace.config.header_kind import HEADERS
 from bentotrace.exceptions import InvalidPluginError
 from bentotrace.plugin import BuildContext, ExporterPlugin, Stability, option
 

@@ -15,16 +15,16 @@ from attrs import field, frozen
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExporter
 
+from bentotrace.config.header_kind import HEADERS
+from bentotrace.config.hint_kind import kind_of
+from bentotrace.config.kind import Kind
 from bentotrace.config.kinds import (
     ADDRESS,
     DURATION,
-    HEADERS,
     NAMES,
     PATTERNS,
     PEM_FILE,
     Address,
-    Kind,
-    kind_of,
     milliseconds,
 )
 from bentotrace.transport.outcome import Outcome

@@ -28,13 +28,25 @@ from bentotrace.exceptions import (
 )
 from bentotrace.plugin import API_VERSION, ExporterPlugin
 
-__all__ = ["NONE", "Claim", "find", "load", "missing_dependency", "names", "sections"]
+__all__ = [
+    "NONE",
+    "PROPAGATORS_GROUP",
+    "Claim",
+    "find",
+    "load",
+    "missing_dependency",
+    "names",
+    "sections",
+]
 
 NONE = "none"
 """The exporter type that exports nothing; no plugin can claim it."""
 
 OTEL_GROUP = "opentelemetry_traces_exporter"
 """The entry-point group of exporters published for OpenTelemetry itself."""
+
+PROPAGATORS_GROUP = "opentelemetry_propagator"
+"""The entry-point group of OpenTelemetry's propagators."""
 
 _INSTALL = {
     **dict.fromkeys(("jaeger_thrift", "jaeger_proto"), "bentotrace[upstream]"),

@@ -159,6 +159,7 @@ class _Loader:
         self._check_unselected(common, sections)
         self.report.raise_problems()
         plugins = [exporter.plugin for exporter in exporters]
+        self._check_selected(options)
         self._check_batch(common, options.processor)
         report_unused(self.block, self.environ, options, plugins, sections, self.report)
         return Config(
@@ -220,6 +221,17 @@ class _Loader:
             seconds = min(seconds, bound)
         settings = (*resolved.settings.values(), timeout)
         return ExporterConfig(plugin, options, seconds, target, settings)
+
+    def _check_selected(self, options: TracingOptions) -> None:
+        """Tell that nothing is exported, unless somebody says that it is meant."""
+        if options.disabled or options.exporter_type:
+            return
+        document = self.block.document
+        write = f"write exporter_type: otlp in {document.name}, or set" if document.root else "set"
+        self.report.warn(
+            f"no exporter is selected, so spans go nowhere; {write} OTEL_TRACES_EXPORTER=otlp; "
+            f"installed are {', '.join(registry.names())} (none says that it is meant)"
+        )
 
     def _check_batch(self, common: Resolved, processor: ProcessorOptions) -> None:
         """Tell that a batch cannot be larger than the queue, to whom gave its size."""

@@ -9,7 +9,9 @@ from urllib.parse import unquote
 
 from attrs import frozen, validators
 
-from bentotrace.config.kinds import DURATION, NAMES, PATTERNS, Kind, milliseconds
+from bentotrace.config.kind import Kind
+from bentotrace.config.kinds import DURATION, NAMES, PATTERNS, milliseconds
+from bentotrace.config.propagators import PROPAGATORS
 from bentotrace.config.report import closest
 from bentotrace.plugin import Variable, option
 
@@ -73,7 +75,8 @@ def _positive(_instance: object, _attribute: object, value: float) -> None:
 
 def _rate(_instance: object, _attribute: object, value: float) -> None:
     if not 0.0 <= value <= 1.0:
-        raise ValueError("must be between 0 (no trace) and 1 (every trace)")
+        hint = f"; {value:g} % is {value / 100:g}" if 1.0 < value <= 100.0 else ""
+        raise ValueError(f"must be between 0 (no trace) and 1 (every trace){hint}")
 
 
 def _signals(_instance: object, _attribute: object, value: Sequence[str]) -> None:
@@ -210,6 +213,14 @@ class TracingOptions:
         env=["OTEL_PYTHON_EXCLUDED_URLS"],
         help="Regular expressions searched in the URL of a request; one that starts with / "
         "matches from the start of the path. Matching requests are not traced.",
+    )
+    propagators: tuple[str, ...] = option(
+        default=(),
+        kind=PROPAGATORS,
+        env=["OTEL_PROPAGATORS"],
+        help="How the context of a trace is passed on in requests, such as b3 or tracecontext; "
+        "none passes nothing on. OpenTelemetry's default when left out. configure() installs "
+        "them, build() does not.",
     )
     timeout: float = option(
         default=10.0,

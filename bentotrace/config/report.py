@@ -112,10 +112,16 @@ def dotted(path: Path) -> str:
     return text
 
 
-def closest(name: str, valid: Iterable[str]) -> str | None:
-    """Find the valid name most like a mistyped one, if one is like it at all."""
+def closest(name: str, valid: Iterable[str], alike: float = 0.6) -> str | None:
+    """Find the valid name most like a mistyped one, if one is like it at all.
+
+    Args:
+        name: the mistyped one.
+        valid: the valid ones.
+        alike: how much, from 0 (not at all) to 1 (the same).
+    """
     by_letters = {squeeze(candidate): candidate for candidate in valid}
-    found: Sequence[str] = difflib.get_close_matches(squeeze(name), by_letters, n=1, cutoff=0.6)
+    found: Sequence[str] = difflib.get_close_matches(squeeze(name), by_letters, n=1, cutoff=alike)
     return by_letters[found[0]] if found else None
 
 

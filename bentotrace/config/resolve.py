@@ -13,9 +13,10 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from bentotrace.config.document import Block, Document
-from bentotrace.config.report import Path, Position, Report, closest, dotted
+from bentotrace.config.report import Path, Position, Report, dotted
 from bentotrace.config.schema import Leaf, Section
 from bentotrace.config.supply import supply
+from bentotrace.config.unknown import explain_unknown
 from bentotrace.plugin import Variable
 
 __all__ = ["Candidate", "Origin", "Resolved", "Setting", "resolve", "with_variables"]
@@ -119,7 +120,7 @@ def resolve(
         below: path of the section within the block.
         foreign: keys of this section that are somebody else's and left alone.
     """
-    worker = _Resolver(block, environ, report, below, foreign)
+    worker = _Resolver(section, block, environ, report, below, foreign)
     worker.walk(section, (), worker.given(), overrides)
     return Resolved(section, (*block.path, *below), worker.settings, block)
 
@@ -139,6 +140,7 @@ def with_variables(
 
 @define
 class _Resolver:
+    root: Section
     block: Block
     environ: Mapping[str, str]
     report: Report
@@ -166,10 +168,10 @@ class _Resolver:
         for key in given:
             if key not in valid and key not in old:
                 where = document.key_position((*path, key))
-                self.report.problem(where, (*path, key), _unknown(key, valid))
+                self.report.problem(where, (*path, key), self._unknown(key, here, valid))
         for key in overrides:
             if key not in valid:
-                self.report.problem(_OVERRIDE, (*path, key), _unknown(key, valid))
+                self.report.problem(_OVERRIDE, (*path, key), self._unknown(key, here, valid))
         for child in section.children:
             at = (*here, child.name)
             item, override = given.get(child.name), overrides.get(child.name)
@@ -178,6 +180,16 @@ class _Resolver:
             else:
                 candidates = tuple(self._candidates(child, item, override, at))
                 self.settings[at] = Setting((*self.below, *at), child, candidates)
+
+    def _unknown(self, key: str, here: tuple[str, ...], valid: Sequence[str]) -> str:
+        return explain_unknown(
+            key,
+            (*self.below, *here),
+            valid,
+            own=(self.below, self.root),
+            foreign=self.foreign if not here else (),
+            selected=self.block.value.get("exporter_type"),
+        )
 
     def _candidates(
         self, leaf: Leaf, item: Any, override: Any, at: tuple[str, ...]
@@ -246,9 +258,3 @@ def _from_variables(
             report.warn(f"{variable.name} is malformed and ignored: {error}")
             continue
         yield Candidate(Origin.VARIABLE, variable.name, value, Position(variable.name))
-
-
-def _unknown(key: str, valid: Sequence[str]) -> str:
-    near = closest(key, valid)
-    hint = f"did you mean {near}?" if near else f"valid are {', '.join(valid)}"
-    return f"unknown option; {hint}"

@@ -9,7 +9,8 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from bentotrace.config.kinds import Kind, kind_of
+from bentotrace.config.hint_kind import kind_of
+from bentotrace.config.kind import Kind
 from bentotrace.config.supply import Supplied
 from bentotrace.plugin import Option
 

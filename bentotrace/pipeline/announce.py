@@ -92,14 +92,9 @@ def _say_nowhere(config: Config) -> None:
     if config.options.disabled:
         _logger.info("tracing is disabled (option disabled, or OTEL_SDK_DISABLED)")
         return
+    # Without any exporter_type, a note has said it.
     if config.options.exporter_type:
         _logger.info("spans are made and go nowhere, as exporter_type: none says")
-        return
-    _logger.warning(
-        "no exporter is selected, so spans go nowhere; set exporter_type in %s, or the variable "
-        "OTEL_TRACES_EXPORTER (none says that it is meant)",
-        config.source,
-    )
 
 
 def _no_trace(options: TracingOptions, source: str) -> str:
@@ -122,6 +117,7 @@ def _given_for_a_provider(config: Config) -> list[str]:
         "sample_rate",
         "sampler",
         "excluded_urls",
+        "propagators",
         "max_tag_value_length",
         "resource",
         "limits",

@@ -20,6 +20,7 @@ from bentotrace.pipeline.announce import announce, announce_attached, announce_k
 from bentotrace.pipeline.guard import Guard, OnExportError, Reports
 from bentotrace.pipeline.limits import make_limits, quiet_cuts
 from bentotrace.pipeline.processor import BatchProcessor
+from bentotrace.pipeline.propagators import install_propagators, make_propagators
 from bentotrace.pipeline.resource import make_resource
 from bentotrace.pipeline.sampler import make_sampler
 from bentotrace.pipeline.signals import flush_on_signals
@@ -80,6 +81,7 @@ def _install(config: Config, if_exists: IfExists, on_export_error: OnExportError
     existing = trace_api.get_tracer_provider()
     if not isinstance(existing, trace_api.ProxyTracerProvider):
         return _join(config, existing, if_exists, on_export_error)
+    propagators = make_propagators(config.options.propagators)
     tracing, resource = _build(config, on_export_error)
     trace_api.set_tracer_provider(tracing.provider)
     existing = trace_api.get_tracer_provider()
@@ -87,6 +89,7 @@ def _install(config: Config, if_exists: IfExists, on_export_error: OnExportError
         # Another thread was faster; OpenTelemetry only logs it.
         tracing.shutdown()
         return _join(config, existing, if_exists, on_export_error)
+    install_propagators(propagators)
     announce(config, resource)
     return tracing
 

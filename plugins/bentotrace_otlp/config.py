@@ -104,8 +104,8 @@ class OTLPOptions:
             resolve_endpoint(self.endpoint, self.protocol, self.grpc.insecure)
         except ValueError as error:
             raise OptionError("endpoint", str(error)) from None
-        for section in ("http", "grpc"):
-            _check_files(section, getattr(self, section))
+        # The variables give both sections the same files, and a file may complete only one.
+        _check_files(self.protocol, getattr(self, self.protocol))
 
 
 def _check_files(section: str, options: HTTPOptions | GRPCOptions) -> None:

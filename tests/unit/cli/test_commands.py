@@ -47,7 +47,8 @@ def test_a_wrong_file_gives_every_problem_with_its_position(run: Run, tmp_path: 
     assert done.stderr.splitlines() == [
         "bad.yaml:2:18: tracing.exporter_type: no exporter named 'oltp'; did you mean otlp? "
         "installed are console, jaeger, otlp, zipkin, none",
-        "bad.yaml:3:16: tracing.sample_rate: must be between 0 (no trace) and 1 (every trace)",
+        "bad.yaml:3:16: tracing.sample_rate: must be between 0 (no trace) and 1 (every trace); "
+        "5 % is 0.05",
         "bad.yaml:4:3: tracing.tiemout: unknown option; did you mean timeout?",
         "3 problems",
     ]

@@ -51,7 +51,7 @@ def test_problems_come_as_annotations_of_a_workflow(run: Run, tmp_path: Path) ->
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         "::error file=a%2Cb.yaml,line=3,col=16::"
-        "tracing.sample_rate: must be between 0 (no trace) and 1 (every trace)",
+        "tracing.sample_rate: must be between 0 (no trace) and 1 (every trace); 5 %25 is 0.05",
         "::error file=a%2Cb.yaml,line=4,col=3::"
         "tracing.tiemout: unknown option; did you mean timeout?",
     ]

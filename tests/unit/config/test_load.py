@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,9 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bentotrace.config.load import Config, load_config
-from bentotrace.config.options import TracingOptions
 from bentotrace.config.resolve import Origin
-from bentotrace.config.schema import section_of
 from bentotrace.exceptions import BentotraceError, ConfigError, UnknownExporterError
 from bentotrace.registry import load as load_plugin
 
@@ -19,151 +16,6 @@ Load = Callable[..., Config]
 Problems = Callable[..., list[str]]
 
 MARKER = "s3cr3t-marker"
-
-
-def get(config: Config, path: str) -> Any:
-    """Find an option's value by its dotted path in the block."""
-    if path.startswith("otlp."):
-        value: Any = config.exporters[0].options
-        path = path.removeprefix("otlp.")
-    elif path == "timeout":
-        return config.exporters[0].timeout
-    else:
-        value = config.options
-    for step in path.split("."):
-        value = getattr(value, step)
-    return str(value) if type(value).__name__ == "Endpoint" else value
-
-
-# Per variable: the option, a good text, its value, the same option in the file, a malformed text.
-OTLP = "OTEL_EXPORTER_OTLP_"
-ROWS: Mapping[str, tuple[str, str, object, object, str | None]] = {
-    "OTEL_SDK_DISABLED": ("disabled", "TRUE", True, False, "1"),
-    "BENTOTRACE_ON_ERROR": ("on_error", "warn", "warn", "disable", "ignore"),
-    "OTEL_TRACES_EXPORTER": ("exporter_type", "console,otlp", ("console", "otlp"), "otlp", "a,a"),
-    "OTEL_TRACES_SAMPLER_ARG": ("sample_rate", "0.25", 0.25, 1, "2"),
-    "OTEL_TRACES_SAMPLER": ("sampler", "always_on", "always_on", "always_off", "sometimes"),
-    "OTEL_PYTHON_EXCLUDED_URLS": ("excluded_urls", "/a,b", ("/a", "b"), "c", "(["),
-    "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": ("max_tag_value_length", "9", 9, 5, "-1"),
-    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": ("max_tag_value_length", "9", 9, 5, "nine"),
-    "OTEL_BSP_MAX_QUEUE_SIZE": ("processor.max_queue_size", "9", 9, 5, "0"),
-    "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": ("processor.max_export_batch_size", "9", 9, 5, "1.5"),
-    "OTEL_SERVICE_NAME": (
-        "resource.attributes",
-        "iris",
-        {"service.name": "iris"},
-        {"service.name": "file"},
-        None,
-    ),
-    "OTEL_RESOURCE_ATTRIBUTES": (
-        "resource.attributes",
-        "a=b%20c,d=",
-        {"a": "b c", "d": ""},
-        {"a": "file"},
-        None,
-    ),
-    "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": ("limits.attribute_count", "9", 9, 5, "-1"),
-    "OTEL_ATTRIBUTE_COUNT_LIMIT": ("limits.link_attribute_count", "9", 9, 5, "nine"),
-    "OTEL_SPAN_EVENT_COUNT_LIMIT": ("limits.event_count", "0", 0, 5, "1.5"),
-    "OTEL_SPAN_LINK_COUNT_LIMIT": ("limits.link_count", "9", 9, 5, "many"),
-    "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT": ("limits.event_attribute_count", "9", 9, 5, "x"),
-    "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT": ("limits.link_attribute_count", "9", 9, 5, "x"),
-    "OTEL_BSP_SCHEDULE_DELAY": ("processor.schedule_delay", "1500", 1.5, "1s", "1s"),
-    "OTEL_BSP_EXPORT_TIMEOUT": ("processor.export_timeout", "1500", 1.5, "5s", "1s"),
-    **{
-        prefix + name: row
-        for prefix in (OTLP + "TRACES_", OTLP)
-        for name, row in {
-            "TIMEOUT": ("timeout", "2", 2.0, 5, "soon"),
-            "PROTOCOL": ("otlp.protocol", "http/protobuf", "http", "grpc", "http/json"),
-            "ENDPOINT": ("otlp.endpoint", "http://env:1", "http://env:1", "http://file:1", None),
-            "COMPRESSION": ("otlp.compression", "gzip", "gzip", "none", "lz4"),
-            "INSECURE": ("otlp.grpc.insecure", "true", True, False, "yes"),
-            "HEADERS": ("otlp.grpc.headers", "a=b", {"a": "b"}, {"a": "file"}, "no pairs"),
-            "CERTIFICATE": ("otlp.grpc.certificate_file", "a.pem", "a.pem", "b.pem", "c.pem"),
-        }.items()
-    },
-}
-WITH_ANOTHER = {"CLIENT_CERTIFICATE", "CLIENT_KEY"}
-
-
-@pytest.fixture(autouse=True)
-def _pem_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work beside two certificates and a key."""
-    monkeypatch.chdir(tmp_path)
-    for name, content in [("a", "CERTIFICATE"), ("b", "CERTIFICATE"), ("key", "PRIVATE KEY")]:
-        (tmp_path / f"{name}.pem").write_text(f"-----BEGIN {content}-----\n")
-
-
-def block(path: str, value: object) -> dict[str, Any]:
-    source: dict[str, Any] = {"exporter_type": "otlp"}
-    here = source
-    *above, last = path.split(".")
-    for step in above:
-        here = here.setdefault(step, {})
-    here[last] = value
-    return source
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_a_variable_wins_over_the_file(name: str) -> None:
-    path, text, value, in_file, _ = ROWS[name]
-    config = load_config(block(path, in_file), environ={name: text})
-
-    if name == "OTEL_SDK_DISABLED":
-        assert config.exporters == ()
-    assert get(config, path) == value
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_a_blank_variable_is_unset(name: str) -> None:
-    path, _, _, in_file, _ = ROWS[name]
-
-    assert get(load_config(block(path, in_file), environ={name: "  "}), path) == get(
-        load_config(block(path, in_file), environ={}), path
-    )
-
-
-@pytest.mark.parametrize("name", [name for name in ROWS if ROWS[name][4] is not None])
-def test_a_malformed_variable_is_a_warning_and_the_file_counts(name: str) -> None:
-    path, _, _, in_file, garbage = ROWS[name]
-    assert garbage is not None
-
-    config = load_config(block(path, in_file), environ={name: garbage})
-
-    assert get(config, path) == get(load_config(block(path, in_file), environ={}), path)
-    warnings = {str(note) for note in config.notes if note.warning}
-    assert any(warning.startswith(f"{name} is malformed and ignored: ") for warning in warnings)
-
-
-def test_the_traces_variable_wins_over_the_one_for_all_signals() -> None:
-    environ = {OTLP + "TRACES_COMPRESSION": "none", OTLP + "COMPRESSION": "gzip"}
-
-    assert get(
-        load_config(block("otlp.compression", "gzip"), environ=environ), "otlp.compression"
-    ) == ("none")
-
-
-def test_every_variable_of_an_option_has_a_row() -> None:
-    plugin = load_plugin("otlp")
-    declared = {
-        variable.name
-        for section in (section_of(TracingOptions), section_of(plugin.config))
-        for _, leaf in section.leaves()
-        for variable in leaf.record.env
-    } | {variable.name for variable in plugin.timeout_env}
-
-    pairs = {name for name in declared if name.endswith(tuple(WITH_ANOTHER))}
-    assert declared - pairs == set(ROWS)
-
-
-def test_a_client_certificate_and_its_key_come_from_variables() -> None:
-    environ = {OTLP + "CLIENT_CERTIFICATE": "a.pem", OTLP + "TRACES_CLIENT_KEY": "key.pem"}
-
-    options = load_config({"exporter_type": "otlp"}, environ=environ).exporters[0].options
-
-    assert options.grpc.client_certificate_file == "a.pem"
-    assert options.grpc.client_key_file == "key.pem"
 
 
 def test_code_wins_over_variables_and_the_default_comes_last(load: Load) -> None:
@@ -183,7 +35,7 @@ def test_code_wins_over_variables_and_the_default_comes_last(load: Load) -> None
 
 def test_a_mistake_in_the_file_is_told_although_a_variable_wins(problems: Problems) -> None:
     assert problems("tracing: {sample_rate: 5}", {"OTEL_TRACES_SAMPLER_ARG": "0.5"}) == [
-        "1:24: tracing.sample_rate: must be between 0 (no trace) and 1 (every trace)"
+        "1:24: tracing.sample_rate: must be between 0 (no trace) and 1 (every trace); 5 % is 0.05"
     ]
 
 
@@ -250,6 +102,17 @@ def test_a_filled_section_without_an_exporter_type_is_told(problems: Problems) -
     ]
 
 
+def test_nothing_exported_is_a_warning_unless_it_is_meant(load: Load) -> None:
+    (note,) = load("tracing: {sample_rate: 1}").notes
+    assert note.warning
+    assert "write exporter_type: otlp in f.yaml, or set OTEL_TRACES_EXPORTER=otlp" in str(note)
+
+    (note,) = load_config(environ={}).notes
+    assert "spans go nowhere; set OTEL_TRACES_EXPORTER=otlp" in str(note)
+    for meant in ("exporter_type: none", "disabled: true"):
+        assert load(f"tracing: {{{meant}}}").notes == ()
+
+
 def test_a_section_of_an_exporter_that_is_not_selected_is_left_alone(load: Load) -> None:
     config = load("tracing:\n  exporter_type: none\n  otlp: {whatever: 1}\n")
 
@@ -279,8 +142,8 @@ def test_overrides_reach_sections() -> None:
         overrides={"otlp": {"protocol": "http"}, "processor": {"max_queue_size": 7}},
     )
 
-    assert get(config, "otlp.protocol") == "http"
-    assert get(config, "otlp.compression") == "gzip"
+    options = config.exporters[0].options
+    assert (options.protocol, options.compression) == ("http", "gzip")
     assert config.options.processor.max_queue_size == 7
 
 
@@ -324,7 +187,7 @@ def test_swapped_ports_are_a_warning_with_the_fix(load: Load) -> None:
 def test_a_secret_is_in_no_message_and_no_repr(section: dict[str, Any]) -> None:
     source = {"exporter_type": "otlp", "otlp": {"protocol": "http", **section}}
     try:
-        config = load_config(source, environ={OTLP + "HEADERS": f"{MARKER}"})
+        config = load_config(source, environ={"OTEL_EXPORTER_OTLP_HEADERS": MARKER})
     except ConfigError as error:
         assert MARKER not in str(error) + repr(error)
     else:
@@ -371,7 +234,8 @@ PIECES = st.sampled_from(
 )
 TEXTS = st.lists(PIECES | st.text(max_size=4), max_size=20).map("".join)
 ENVIRONS = st.dictionaries(
-    st.sampled_from([*ROWS, "A"]), st.text(max_size=12).filter(lambda text: "\0" not in text)
+    st.sampled_from(["OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_ENDPOINT", "A"]),
+    st.text(max_size=12).filter(lambda text: "\0" not in text),
 )
 
 

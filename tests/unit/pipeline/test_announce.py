@@ -86,10 +86,10 @@ def test_a_rate_of_zero_is_a_warning_with_what_to_do(
 
 
 def test_no_selected_exporter_is_a_warning_with_what_to_do(said: Any) -> None:
-    announce(config(), RESOURCE)
+    announce(config(sample_rate=1), RESOURCE)
     ((level, line),) = said()
     assert level == "WARNING"
-    assert "set exporter_type in <mapping>, or the variable OTEL_TRACES_EXPORTER" in line
+    assert "write exporter_type: otlp in <mapping>, or set OTEL_TRACES_EXPORTER=otlp" in line
 
 
 @pytest.mark.parametrize(
