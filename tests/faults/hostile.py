@@ -290,8 +290,8 @@ FAULTS = (
         "the host name has no address",
         _no_such_name,
         {
-            "http": _says("name_resolution", "timeout", reason="nam"),
-            "grpc": _says("name_resolution", "timeout", reason=""),
+            "http": _says("name_resolution", reason="cannot resolve the host name nowhere.invalid"),
+            "grpc": _says("name_resolution", reason="cannot resolve the host name nowhere.invalid"),
             "udp": _says("name_resolution", reason="has no address"),
         },
     ),
@@ -301,7 +301,7 @@ FAULTS = (
         _black_hole,
         {
             "http": _says("timeout", reason=f"the connection was not accepted {_DEADLINE}"),
-            "grpc": _says("timeout", reason=_DEADLINE),
+            "grpc": _says("timeout", reason=f"{_DEADLINE}|in time"),
         },
     ),
     Fault(
@@ -310,7 +310,7 @@ FAULTS = (
         _raw(lambda family: hang),
         {
             "http": _says("timeout", reason=f"the server did not answer {_DEADLINE}"),
-            "grpc": _says("timeout", reason=_DEADLINE),
+            "grpc": _says("timeout", reason=f"{_DEADLINE}|in time"),
         },
         silent=frozenset(["udp"]),
     ),
@@ -355,8 +355,8 @@ FAULTS = (
         "answers 413 to more than 64 bytes; over gRPC RESOURCE_EXHAUSTED",
         _too_large,
         {
-            "http": _says("too_large", "timeout", reason=""),
-            "grpc": _says("too_large", "timeout", reason=""),
+            "http": _says("too_large", reason="are|is too large"),
+            "grpc": _says("too_large", reason="are|is too large"),
         },
     ),
     Fault(
@@ -382,8 +382,9 @@ FAULTS = (
         "answers 503; over gRPC UNAVAILABLE",
         _answers(503, "UNAVAILABLE", "starting"),
         {
-            "http": _says("status", reason="503 Service Unavailable: starting"),
-            "grpc": _says("status", reason="UNAVAILABLE: starting"),
+            # The last of its attempts may have no time for an answer.
+            "http": _says("status", "timeout", reason="503 Service Unavailable: starting"),
+            "grpc": _says("status", "timeout", reason="UNAVAILABLE: starting"),
         },
     ),
     Fault(

@@ -207,7 +207,7 @@ def _of_words(run: Run) -> Iterator[str]:
         expected.reason, first["reason"]
     ):
         yield f"the first failure is told with another endpoint or reason: {first[0]}"
-    elif not first["reason"].endswith(f"; {advice_on(error['kind'])}"):
+    elif not first["reason"].endswith(tuple(f"; {advice_on(kind)}" for kind in expected.kinds)):
         yield f"the first failure is told without what to do: {first[0]}"
     if len(_RECOVERY.findall(run.log)) != fault.recovers:
         yield f"the recovery is not told once: {run.log!r}"
