@@ -94,3 +94,30 @@ def recovery() -> None:
         return outcome
 
     HTTPTransport.send = give_up  # type: ignore[method-assign]
+
+
+def pid_check() -> None:
+    """Take every process for the one that built."""
+    import os
+
+    from bentotrace.pipeline import processor, queue
+
+    built_in = os.getpid()
+    processor.getpid = lambda: built_in  # type: ignore[attr-defined]
+    queue.os = type("os", (), {"getpid": staticmethod(lambda: built_in), "name": os.name})  # type: ignore[assignment]
+
+
+def end_of_process() -> None:
+    """Do nothing when the process ends."""
+    import atexit
+
+    from bentotrace.pipeline import lifetime
+
+    atexit.unregister(lifetime._PROCESS.end)
+
+
+def signals() -> None:
+    """Leave signals alone."""
+    from bentotrace.pipeline import signals
+
+    signals.DEFAULT_SIGNALS = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from attrs import field, frozen
 from bentotrace.pipeline.advice import advice_on
 
 from .hostile import FAULTS, Fault, Scene, Site
+from .processes import PATIENCE, environment
 from .transports import TRANSPORTS, Transport
 
 __all__ = ["CELLS", "LOADS", "Cell", "Run", "complaints_of", "run_cell"]
@@ -32,8 +32,6 @@ LOADS = {"one span": 1, "full queue": 4000}
 """Spans that end in a row; the queue holds 2,048."""
 
 _DRIVER = str(Path(__file__).with_name("driver.py"))
-_PATIENCE = 120.0
-_NOT_INHERITED = ("OTEL_", "BENTO", "GRPC_", "HTTP", "NO_PROXY")
 _FIRST_FAILURE = re.compile(
     r"WARNING bentotrace\.\w+: exporter (?P<exporter>\w+) to (?P<endpoint>\S+) "
     r"failed and lost (?P<count>\d+) spans?: (?P<reason>.+)"
@@ -100,7 +98,7 @@ def run_cell(cell: Cell, scene: Scene, broken: str | None = None) -> Run:
         }
         process = subprocess.Popen(
             [sys.executable, _DRIVER, json.dumps(settings)],
-            env=_environment(),
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -110,7 +108,7 @@ def run_cell(cell: Cell, scene: Scene, broken: str | None = None) -> Run:
             try:
                 if cell.fault.recovers:
                     _direct(process, site)
-                output, log = process.communicate(timeout=_PATIENCE)
+                output, log = process.communicate(timeout=PATIENCE)
             except BaseException:
                 process.kill()
                 raise
@@ -145,14 +143,6 @@ def _count(site: Site, cell: Cell) -> int | None:
     if cell.transport.family == "udp" or (not site.receivers and cell.fault.silent):
         return None
     return sum(len(receiver.spans) for receiver in site.receivers)
-
-
-def _environment() -> dict[str, str]:
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.upper().startswith(_NOT_INHERITED)
-    }
 
 
 def complaints_of(run: Run) -> list[str]:
