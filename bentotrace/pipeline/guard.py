@@ -16,6 +16,7 @@ from attrs import define, evolve, field, frozen
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from bentotrace.pipeline.advice import advice_on
 from bentotrace.pipeline.status import ErrorStatus
 from bentotrace.transport.outcome import Outcome, one_line
 from bentotrace.transport.suppression import suppress_instrumentation
@@ -208,9 +209,8 @@ class Guard:
         self._quiet_until = now + _SUMMARY_INTERVAL
         self._told = True
         if self._failures == 1:
-            self._warn(
-                "%s failed and lost %s: %s", self, counted(error.spans, "span"), error.reason
-            )
+            lost, advice = counted(error.spans, "span"), advice_on(error.kind)
+            self._warn("%s failed and lost %s: %s; %s", self, lost, error.reason, advice)
         else:
             self._warn(
                 "%s has failed %d times and lost %s so far; the last time: %s",

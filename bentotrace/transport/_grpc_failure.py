@@ -34,9 +34,16 @@ _CONNECTING = re.compile(
     r"(?:; last error: (?:[A-Z_]+: )?(?:(?:ipv[46]|unix)\S*: )?)?"
 )
 _RESOLVING = ("DNS resolution failed", "errors resolving", "empty address list")
-# How older cores call an attempt that they gave up before anybody answered.
-_GIVEN_UP = ("handshaker shutdown", "FD Shutdown", "Timeout occurred")
-_BROKEN_OFF = ("Socket closed", "Connection reset", "Broken pipe", "recvmsg:", "sendmsg:")
+# How cores call an attempt that they gave up before anybody answered.
+_GIVEN_UP = ("handshaker shutdown", "FD Shutdown", "Timeout occurred", "timed out")
+_BROKEN_OFF = (
+    "Socket closed",
+    "Stream removed",
+    "Connection reset",
+    "Broken pipe",
+    "recvmsg:",
+    "sendmsg:",
+)
 
 
 @frozen

@@ -40,14 +40,22 @@ def send_in_halves(
 
     Yields:
         For every message that was taken, or failed for good: the outcome, and the items in it.
-        Every item is in one of them; one that is too large alone comes alone.
+        Every item is in one of them; one that is too large alone comes alone. What there was no
+        time for comes with the last refusal.
     """
     deadline = Deadline.after(timeout)
     waiting = [items]
+    refusal: Outcome | None = None
     while waiting:
         part = waiting.pop()
-        outcome = send(part, max(deadline.remaining(), _SHORTEST_SECONDS))
+        left = deadline.remaining()
+        if refusal is not None and left < _SHORTEST_SECONDS:
+            reason = f"{refusal.reason}; no time to send less within the {timeout:.3g} s timeout"
+            yield evolve(refusal, reason=reason), part
+            continue
+        outcome = send(part, max(left, _SHORTEST_SECONDS))
         if outcome.kind is FailureKind.TOO_LARGE and len(part) > 1:
+            refusal = outcome
             middle = len(part) // 2
             waiting += (part[middle:], part[:middle])
         else:

@@ -213,14 +213,15 @@ def test_a_shutdown_that_raises_is_said_and_reaches_nobody(
     assert "was shut down, but it raised SystemExit: 1" in caplog.text
 
 
-def test_the_first_failure_is_said_with_endpoint_count_and_reason(
+def test_the_first_failure_is_said_with_endpoint_count_reason_and_what_to_do(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.fail()
     (record,) = caplog.records
     assert record.levelname == "WARNING"
     assert record.getMessage() == (
-        "exporter scripted to http://here:4318 failed and lost 4 spans: nothing listens there"
+        "exporter scripted to http://here:4318 failed and lost 4 spans: nothing listens there; "
+        "start the receiver, or correct host and port of the endpoint"
     )
 
 

@@ -45,6 +45,24 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             "no connection to host:4317 was made in time",
         ),
         (
+            FAILED + "connection attempt timed out before receiving SETTINGS frame",
+            FailureKind.TIMEOUT,
+            True,
+            "no connection to host:4317 was made in time (connection attempt timed out",
+        ),
+        (
+            FAILED + "Failed to connect to remote host: connect() timed out",
+            FailureKind.TIMEOUT,
+            True,
+            "no connection to host:4317 was made in time",
+        ),
+        (
+            "Stream removed (recvmsg:Connection reset by peer (104))",
+            FailureKind.DISCONNECTED,
+            True,
+            "the connection to host:4317 broke off (Stream removed (recvmsg:Connection reset",
+        ),
+        (
             "DNS resolution failed for host:4317: C-ares status is not ARES_SUCCESS",
             FailureKind.NAME_RESOLUTION,
             True,

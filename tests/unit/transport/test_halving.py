@@ -73,6 +73,21 @@ def test_all_parts_share_one_timeout() -> None:
     assert 0 < scale.timeouts[-1] <= 0.02
 
 
+def test_what_there_is_no_time_for_comes_with_the_last_refusal() -> None:
+    scale = Scale(1)
+
+    def send(part: Sequence[int], timeout: float) -> Outcome:
+        time.sleep(0.02)
+        return scale.send(part, timeout)
+
+    (first, *_), *others = send_in_halves([1, 1, 1, 1], send, timeout=0.01)
+
+    assert scale.tried == [[1, 1, 1, 1]]
+    assert first.kind is FailureKind.TOO_LARGE
+    assert first.reason == "413; no time to send less within the 0.01 s timeout"
+    assert [part for _, part in others] == [[1, 1]]
+
+
 def test_nothing_is_one_empty_part() -> None:
     assert list(send_in_halves([], Scale(1).send, timeout=1)) == [(TAKEN, [])]
 

@@ -1,0 +1,125 @@
+"""gevent and eventlet: the recipes of docs/forks-and-signals.md."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from .hostile import FAULTS, Scene
+from .processes import run_script, warnings_of
+from .transports import TRANSPORTS, Transport
+
+PAGE = Path(__file__).parents[2] / "docs" / "forks-and-signals.md"
+
+GEVENT = "from gevent import monkey\n\nmonkey.patch_all()\n"
+GEVENT_GRPC = (
+    f"{GEVENT}\nimport grpc.experimental.gevent\n\ngrpc.experimental.gevent.init_gevent()\n"
+)
+EVENTLET = "import eventlet\n\neventlet.monkey_patch()\n"
+NAMES = {GEVENT: "gevent", GEVENT_GRPC: "gevent and gRPC", EVENTLET: "eventlet"}
+
+# Not over UDP, of which a receiver may miss some.
+ANSWERING = [transport for transport in TRANSPORTS if transport.family != "udp"]
+OTLP_HTTP, OTLP_GRPC = TRANSPORTS[:2]
+
+BURST = """
+    from {library} import sleep, spawn
+    tracing, working = configure(), [None] * 10
+    def work():
+        for _ in range(10):
+            end("span", 20)
+            sleep(0.001)
+        working.pop()
+    for _ in range(10):
+        spawn(work)
+    while working:
+        sleep(0.01)
+    assert tracing.flush(20)
+    end("last", 10)
+"""
+TICKING = """
+    from {library} import sleep, spawn
+    tracing, longest = configure(), 0.0
+    def tick():
+        global longest
+        while True:
+            begin = time.monotonic()
+            sleep(0.01)
+            longest = max(longest, time.monotonic() - begin)
+    spawn(tick)
+    sleep(0.1)
+    end("span", 512)
+    while tracing.status().destinations[0].failed == 0:
+        sleep(0.01)
+    sleep(0.1)
+    print(json.dumps(longest))
+"""
+
+
+def recipe(first: str, transport: Transport) -> pytest.ParameterSet:
+    return pytest.param(first, transport, id=f"{NAMES[first]}, {transport.name}")
+
+
+def library(first: str) -> str:
+    name = "eventlet" if first is EVENTLET else "gevent"
+    pytest.importorskip(name, reason=f"{name} is not installed")
+    return name
+
+
+def longest_pause(first: str, transport: Transport, directory: Path) -> float:
+    """Give the seconds for which a receiver that hangs held up a greenlet; the timeout is 4 s."""
+    (hangs,) = [fault for fault in FAULTS if fault.name == "accepts and hangs"]
+    script = TICKING.format(library=library(first))
+    with hangs.stage(Scene(transport, None, None)) as site:
+        block = transport.block(site.host, site.port)
+        block |= {"timeout": 4.0, "processor": {"shutdown_timeout": 1.0}}
+        ended = run_script(script, block, directory, first=first)
+    assert ended.code == 0, ended.log
+    return float(json.loads(ended.output))
+
+
+@pytest.mark.parametrize(
+    ("first", "transport"),
+    [
+        *(recipe(GEVENT, transport) for transport in ANSWERING if transport.family == "http"),
+        *(recipe(GEVENT_GRPC, transport) for transport in ANSWERING if transport.family == "grpc"),
+        *(recipe(EVENTLET, transport) for transport in ANSWERING),
+    ],
+)
+def test_greenlets_lose_nothing(tmp_path: Path, first: str, transport: Transport) -> None:
+    script = BURST.format(library=library(first))
+    with transport.receive() as receiver:
+        block = transport.block("127.0.0.1", receiver.port)
+        block["processor"] = {"shutdown_timeout": 60.0}
+        ended = run_script(script, block, tmp_path, first=first)
+        names = Counter(span.name for span in receiver.spans)
+    assert ended.code == 0, ended.log
+    assert names == {"span": 2000, "last": 10}
+    assert warnings_of(ended.log) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "transport"),
+    [recipe(GEVENT, OTLP_HTTP), recipe(GEVENT_GRPC, OTLP_GRPC), recipe(EVENTLET, OTLP_HTTP)],
+)
+def test_a_receiver_that_hangs_holds_up_no_greenlet(
+    tmp_path: Path, first: str, transport: Transport
+) -> None:
+    assert longest_pause(first, transport, tmp_path) < 2.0
+
+
+@pytest.mark.parametrize(
+    ("first", "transport"), [recipe(GEVENT, OTLP_GRPC), recipe(EVENTLET, OTLP_GRPC)]
+)
+def test_it_holds_up_all_of_them_where_the_page_says_so(
+    tmp_path: Path, first: str, transport: Transport
+) -> None:
+    assert longest_pause(first, transport, tmp_path) > 2.0
+
+
+@pytest.mark.parametrize("first", NAMES, ids=NAMES.values())
+def test_the_page_has_the_recipe(first: str) -> None:
+    assert f"```python\n{first}" in PAGE.read_text(encoding="utf-8")
