@@ -8,6 +8,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +181,9 @@ class Certificates:
         return context
 
 
-def make_certificates(folder: Path, *hosts: str) -> Certificates:
+def make_certificates(folder: Path, *hosts: str, not_after: datetime | None = None) -> Certificates:
     authority = trustme.CA()
-    server = authority.issue_cert(*hosts)
+    server = authority.issue_cert(*hosts, not_after=not_after)
     client = authority.issue_cert("client.example")
     paths = {
         "ca_file": [authority.cert_pem],

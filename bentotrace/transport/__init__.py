@@ -10,7 +10,7 @@ module         what is in it
 ``grpc``       :class:`~bentotrace.transport.grpc.GRPCTransport`: one unary method, on grpcio
 ``udp``        :class:`~bentotrace.transport.udp.UDPTransport`: datagrams that fit, at a pace
 ``halving``    :func:`~bentotrace.transport.halving.send_in_halves`: less at a time when asked
-``outcome``    :class:`Outcome` and :class:`FailureKind`: what came of a send
+``outcome``    :class:`Outcome`, :class:`FailureKind`, :class:`FailureDetail`: what came of a send
 ``retry``      :class:`~bentotrace.transport.retry.Backoff` and the loop both transports run in
 ``deadline``   :class:`~bentotrace.transport.deadline.Deadline`: the end of a whole call
 ``tls``        :class:`TLSConfig`: the files of a TLS connection, checked before it is needed
@@ -27,13 +27,14 @@ Importing this package costs neither urllib3, ``ssl`` nor grpc; import
 
 from __future__ import annotations
 
-from bentotrace.transport.outcome import FailureKind, Outcome
+from bentotrace.transport.outcome import FailureDetail, FailureKind, Outcome
 from bentotrace.transport.retry import Backoff
 from bentotrace.transport.suppression import suppress_instrumentation
 from bentotrace.transport.tls import TLSConfig, TLSFileError
 
 __all__ = [
     "Backoff",
+    "FailureDetail",
     "FailureKind",
     "Outcome",
     "TLSConfig",

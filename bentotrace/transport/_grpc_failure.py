@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from attrs import frozen
 
 from bentotrace.transport.headers import mask
-from bentotrace.transport.outcome import FailureKind, one_line
+from bentotrace.transport.outcome import FailureDetail, FailureKind, one_line
 from bentotrace.transport.retry import Attempt
 from bentotrace.transport.rpc_status import read_rpc_status
 
@@ -43,6 +43,29 @@ _BROKEN_OFF = (
     "Broken pipe",
     "recvmsg:",
     "sendmsg:",
+)
+_NO_GRPC = ("http1.x server", "Failed parsing HTTP/2", "missing selected ALPN")
+# How a core ends a connection of its own whose other side said nothing for too long.
+_SILENT = ("timed out before receiving SETTINGS", "Endpoint closing")
+_UNVERIFIED = re.compile(r"CERTIFICATE_VERIFY_FAILED: (.+?)(?:: OK)?$")
+_FAILURE_DETAILS = (
+    (
+        re.compile("handshaker shutdown|FD Shutdown|Timeout occurred|timed out(?! before)"),
+        FailureDetail.CONNECTING,
+    ),
+    (re.compile("Endpoint closing"), FailureDetail.HANDSHAKE),
+    (re.compile("has expired|not yet valid"), FailureDetail.CERTIFICATE_TIME),
+    (
+        re.compile("issuer certificate|self.signed|verify the first certificate"),
+        FailureDetail.CERTIFICATE_AUTHORITY,
+    ),
+    (re.compile("Hostname Verif|not in peer cert"), FailureDetail.CERTIFICATE_NAME),
+    (re.compile("WRONG_VERSION_NUMBER"), FailureDetail.NO_TLS),
+    # The types are letters of "HTTP/1.1 400" and "<!DOCTYPE".
+    (
+        re.compile("http1.x server|got frame type (?:79|80)|selected ALPN"),
+        FailureDetail.NEEDS_HTTP,
+    ),
 )
 
 
@@ -90,8 +113,16 @@ def attempt_from_failure(
         status=failure.code,
         reason=mask(reason, secrets),
         retryable=retryable,
+        detail=_detail(kind, failure.details),
         delay=delay,
     )
+
+
+def _detail(kind: FailureKind, details: str) -> FailureDetail | None:
+    """Return which failure of its kind it is."""
+    if kind not in {FailureKind.TIMEOUT, FailureKind.TLS, FailureKind.PROTOCOL}:
+        return None
+    return next((detail for words, detail in _FAILURE_DETAILS if words.search(details)), None)
 
 
 def _diagnose(
@@ -133,12 +164,21 @@ def _diagnose_connecting(
         return None
     if "Connection refused" in told:
         return FailureKind.REFUSED, f"connection refused: nothing listens on {target}", True
+    if any(words in told for words in _SILENT):
+        reason = f"the server at {target} was connected to and said nothing in time ({told})"
+        return FailureKind.TIMEOUT, reason, True
     if any(words in told for words in _GIVEN_UP):
         return FailureKind.TIMEOUT, f"no connection to {target} was made in time ({told})", True
     if "No route to host" in told or "unreachable" in told:
         return FailureKind.UNREACHABLE, f"cannot reach {target}: {told}", True
     if "WRONG_VERSION_NUMBER" in told:
         reason = f"the server at {target} does not speak TLS; a plaintext connection may be meant"
+        return FailureKind.TLS, reason, False
+    unverified = _UNVERIFIED.search(told)
+    if unverified:
+        reason = f"the server's certificate is not trusted: {unverified[1]}"
+        if _detail(FailureKind.TLS, told) is FailureDetail.CERTIFICATE_AUTHORITY:
+            reason += "; name its authority's certificate file"
         return FailureKind.TLS, reason, False
     if "CERTIFICATE_VERIFY_FAILED" in told:
         reason = f"the server's certificate is not trusted; name its authority's file ({told})"
@@ -150,7 +190,7 @@ def _diagnose_connecting(
         return FailureKind.TLS, "TLS failed: gRPC cannot use the certificates it was given", False
     if "handshake failed" in told:
         return FailureKind.TLS, f"TLS failed: {told}", "SSL_ERROR_SSL" not in told
-    if "http1.x server" in told or "Failed parsing HTTP/2" in told:
+    if any(words in told for words in _NO_GRPC):
         reason = f"the server at {target} does not speak gRPC; it may be an HTTP port ({told})"
         return FailureKind.PROTOCOL, reason, False
     hint = "it may ask for a client certificate" if secure else "it may expect TLS"

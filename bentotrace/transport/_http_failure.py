@@ -17,7 +17,12 @@ from http import HTTPStatus
 
 from bentotrace.transport._http_connection import Answer, is_disconnection
 from bentotrace.transport.headers import mask
-from bentotrace.transport.outcome import FailureKind, one_line, without_credentials
+from bentotrace.transport.outcome import (
+    FailureDetail,
+    FailureKind,
+    one_line,
+    without_credentials,
+)
 from bentotrace.transport.retry import Attempt
 from bentotrace.transport.rpc_status import read_rpc_status
 
@@ -46,6 +51,22 @@ _PHASES = {
     "answer": "the server did not answer",
     "body": "the server's answer did not end",
 }
+_DETAILS_OF_PHASES = {
+    "resolving": FailureDetail.RESOLVING,
+    "connecting": FailureDetail.CONNECTING,
+    "handshake": FailureDetail.HANDSHAKE,
+}
+# Source: OpenSSL, x509_vfy.h.
+_DETAILS_OF_VERIFY_CODES = {
+    9: FailureDetail.CERTIFICATE_TIME,
+    10: FailureDetail.CERTIFICATE_TIME,
+    **dict.fromkeys((2, 18, 19, 20, 21), FailureDetail.CERTIFICATE_AUTHORITY),
+    62: FailureDetail.CERTIFICATE_NAME,
+    64: FailureDetail.CERTIFICATE_NAME,
+}
+_PLAINTEXT = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
+# What Go's servers and nginx say, in plaintext, to who speaks plaintext to them.
+_TLS_EXPECTED = ("HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port")
 _TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3}) ?(.*)", re.DOTALL)
 
@@ -76,8 +97,10 @@ def attempt_from_answer(answer: Answer, secrets: Iterable[str]) -> Attempt:
     else:
         message = one_line(mask(_message(answer), secrets))
         reason = f"{told}: {message}" if message else told
+    needs_tls = answer.status == 400 and any(words in reason for words in _TLS_EXPECTED)
     return Attempt(
         ok=False,
+        detail=FailureDetail.NEEDS_TLS if needs_tls else None,
         kind=_KINDS.get(answer.status, FailureKind.STATUS),
         status=status,
         reason=reason,
@@ -106,21 +129,45 @@ def attempt_from_error(
         timeout: seconds that the call had.
         secrets: what must not be quoted from it.
     """
-    kind, reason, retryable = _diagnose(error, phase, peer, timeout)
+    detail = _detail(error, phase)
+    kind, reason, retryable = _diagnose(error, detail, phase, peer, timeout)
     if through_proxy and phase in ("resolving", "connecting", "proxy"):
         if kind is not FailureKind.TIMEOUT:
             kind = FailureKind.PROXY
         reason = f"proxy {peer}: {reason}"
-    return Attempt(ok=False, kind=kind, reason=mask(reason, secrets), retryable=retryable)
+    return Attempt(
+        ok=False, kind=kind, reason=mask(reason, secrets), retryable=retryable, detail=detail
+    )
+
+
+def _detail(error: Exception, phase: str) -> FailureDetail | None:
+    """Return which failure of its kind it is."""
+    if isinstance(error, TimeoutError):
+        return _DETAILS_OF_PHASES.get(phase)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _DETAILS_OF_VERIFY_CODES.get(error.verify_code)
+    if isinstance(error, ssl.SSLError):
+        code = (error.reason or "").upper()
+        if code in _PLAINTEXT:
+            return FailureDetail.NO_TLS
+        return FailureDetail.CLIENT_CERTIFICATE if "CERTIFICATE_REQUIRED" in code else None
+    if isinstance(error, http.client.BadStatusLine):
+        line = str(error.args[0])
+        if line.startswith("\x15\x03"):
+            return FailureDetail.NEEDS_TLS
+        # An HTTP/2 server begins with a SETTINGS frame: three bytes of length, then its type, 4.
+        if line.startswith("\0") and line[3:4] == "\x04":
+            return FailureDetail.NEEDS_GRPC
+    return None
 
 
 def _diagnose(
-    error: Exception, phase: str, peer: str, timeout: float
+    error: Exception, detail: FailureDetail | None, phase: str, peer: str, timeout: float
 ) -> tuple[FailureKind, str, bool]:
     """Return kind, reason, and whether another attempt may fare better."""
     told = one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
     if isinstance(error, ssl.SSLError) and not is_disconnection(error):
-        return FailureKind.TLS, _tls_reason(error), False
+        return FailureKind.TLS, _tls_reason(error, detail), False
     if isinstance(error, TimeoutError):
         reason = f"{_PHASES.get(phase, phase)} within the {timeout:.3g} s timeout"
         return FailureKind.TIMEOUT, reason, True
@@ -146,32 +193,30 @@ def _diagnose(
             reason = f"it refused the tunnel: {refused[1]} {one_line(refused[2])}".rstrip()
             return FailureKind.PROXY, reason, status in _RETRYABLE
     if isinstance(error, http.client.HTTPException):
-        return FailureKind.PROTOCOL, _protocol_reason(error), False
+        return FailureKind.PROTOCOL, _protocol_reason(error, detail), False
     return FailureKind.UNEXPECTED, f"{type(error).__name__}: {told}", False
 
 
-def _tls_reason(error: ssl.SSLError) -> str:
+def _tls_reason(error: ssl.SSLError, detail: FailureDetail | None) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = f"the server's certificate is not trusted: {error.verify_message}"
-        if error.verify_code in (18, 19, 20, 21):  # self-signed, or from an unknown authority
+        if detail is FailureDetail.CERTIFICATE_AUTHORITY:
             reason += "; name its authority's certificate file"
         return one_line(reason)
-    code = (error.reason or "").upper()
-    if code in ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"):
+    if detail is FailureDetail.NO_TLS:
         return "the server does not speak TLS on this port; an http:// endpoint may be meant"
-    if "CERTIFICATE_REQUIRED" in code:
+    if detail is FailureDetail.CLIENT_CERTIFICATE:
         return "the server asks for a client certificate"
     told = (error.reason or str(error)).replace("_", " ").lower()
     return one_line(f"TLS failed: {told}")
 
 
-def _protocol_reason(error: http.client.HTTPException) -> str:
-    line = str(error.args[0]) if isinstance(error, http.client.BadStatusLine) else ""
-    if line.startswith("\x15\x03"):
+def _protocol_reason(error: http.client.HTTPException, detail: FailureDetail | None) -> str:
+    if detail is FailureDetail.NEEDS_TLS:
         return "the answer is TLS, not HTTP; an https:// endpoint may be meant"
-    # An HTTP/2 server begins with a SETTINGS frame: three bytes of length, then its type, 4.
-    if line.startswith("\0") and line[3:4] == "\x04":
+    if detail is FailureDetail.NEEDS_GRPC:
         return "the answer is HTTP/2, not HTTP/1.1; this may be a gRPC port"
+    line = str(error.args[0]) if isinstance(error, http.client.BadStatusLine) else ""
     told = one_line(line or str(error) or type(error).__name__)
     return f"the answer is not HTTP: {told}"
 

@@ -7,7 +7,7 @@ import re
 
 from attrs import field, frozen
 
-__all__ = ["FailureKind", "Outcome", "one_line", "without_credentials"]
+__all__ = ["FailureDetail", "FailureKind", "Outcome", "one_line", "without_credentials"]
 
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
 _HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
@@ -55,6 +55,35 @@ class FailureKind(enum.Enum):
     """The receiver took the message and refused some of the spans in it."""
 
 
+class FailureDetail(enum.Enum):
+    """Which of the failures of its kind it was, where the sender can tell."""
+
+    RESOLVING = "resolving"
+    """The timeout passed before the host name had an address."""
+    CONNECTING = "connecting"
+    """The timeout passed before there was a connection."""
+    HANDSHAKE = "handshake"
+    """The timeout passed during the TLS handshake."""
+
+    NO_TLS = "no_tls"
+    """TLS was spoken to a server that speaks plaintext."""
+    NEEDS_TLS = "needs_tls"
+    """Plaintext was spoken to a server that speaks TLS."""
+    CERTIFICATE_TIME = "certificate_time"
+    """The server's certificate has expired, or is not valid yet."""
+    CERTIFICATE_AUTHORITY = "certificate_authority"
+    """The server's certificate is from an authority that is not trusted."""
+    CERTIFICATE_NAME = "certificate_name"
+    """The server's certificate is for other hosts."""
+    CLIENT_CERTIFICATE = "client_certificate"
+    """The server asks for a client certificate."""
+
+    NEEDS_GRPC = "needs_grpc"
+    """HTTP/1.1 was spoken to a server that speaks HTTP/2, as gRPC does."""
+    NEEDS_HTTP = "needs_http"
+    """gRPC was spoken to a server that speaks HTTP/1.1."""
+
+
 def without_credentials(url: str) -> str:
     """Return the URL, or ``host:port``, without its ``user:password@``.
 
@@ -86,6 +115,7 @@ class Outcome:
         ok: whether the receiver took everything.
         endpoint: where it was sent; never with credentials.
         kind: why it failed; None when it did not.
+        detail: which failure of that kind it was; None where that is not known.
         status: the protocol's own word (``"503"``, ``"UNAVAILABLE"``), None when there was none.
         reason: one line that a person can act on, with the receiver's own message if it sent one.
         attempts: how often it was tried; 0 when there was not even time for the first.
@@ -102,6 +132,7 @@ class Outcome:
     attempts: int = 1
     elapsed: float = 0.0
     rejected: int = 0
+    detail: FailureDetail | None = None
     body: bytes = field(default=b"", repr=False)
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from bentotrace.transport.deadline import Deadline
-from bentotrace.transport.outcome import FailureKind, Outcome
+from bentotrace.transport.outcome import FailureDetail, FailureKind, Outcome
 
 __all__ = ["Attempt", "Backoff", "send_with_retries"]
 
@@ -30,6 +30,7 @@ class Attempt:
     reason: str = ""
     body: bytes = b""
     retryable: bool = False
+    detail: FailureDetail | None = None
     delay: float | None = None
 
 
@@ -87,6 +88,7 @@ def send_with_retries(
             reason=reason,
             attempts=attempts,
             elapsed=time.monotonic() - started,
+            detail=last.detail if kind is last.kind else None,
             body=last.body,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -105,3 +106,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def other_certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """From an authority that the others do not know."""
     return make_certificates(tmp_path_factory.mktemp("others"), "localhost")
+
+
+@pytest.fixture(scope="session")
+def expired_certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """For localhost, until yesterday."""
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    return make_certificates(tmp_path_factory.mktemp("expired"), "localhost", not_after=yesterday)

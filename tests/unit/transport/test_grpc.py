@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from attrs import Factory, define
 
-from bentotrace.transport.outcome import FailureKind
+from bentotrace.transport.outcome import FailureDetail, FailureKind
 from bentotrace.transport.protobuf import length_delimited, varint
 from bentotrace.transport.retry import Backoff
 from bentotrace.transport.tls import TLSConfig, TLSFileError
@@ -403,6 +403,16 @@ class TestTLS:
         assert outcome.reason.startswith("the server's certificate is not trusted")
         assert outcome.attempts == 1
 
+    def test_an_expired_certificate_is_not_trusted(
+        self, serve_grpc: Any, transport: Any, expired_certificates: Any
+    ) -> None:
+        port = serve_grpc(Receiver(), credentials=credentials(expired_certificates))
+        tls = TLSConfig(ca_file=expired_certificates.ca_file)
+        outcome = transport(port, host="localhost", tls=tls).send(b"x")
+        assert (outcome.kind, outcome.attempts) == (FailureKind.TLS, 1)
+        # Older cores do not tell.
+        assert outcome.detail in {FailureDetail.CERTIFICATE_TIME, None}
+
     def test_a_certificate_for_another_host_is_not_trusted(
         self, serve_grpc: Any, transport: Any, certificates: Any
     ) -> None:
@@ -410,6 +420,7 @@ class TestTLS:
         outcome = transport(port, tls=TLSConfig(ca_file=certificates.ca_file)).send(b"x")
         assert outcome.kind is FailureKind.TLS
         assert "not for the host of 127.0.0.1" in outcome.reason
+        assert outcome.detail is FailureDetail.CERTIFICATE_NAME
         assert outcome.attempts == 1
 
     def test_a_client_certificate_is_shown(
@@ -436,6 +447,7 @@ class TestTLS:
         outcome = transport(plain, tls=TLSConfig(ca_file=certificates.ca_file)).send(b"x")
         assert outcome.kind is FailureKind.TLS
         assert "does not speak TLS" in outcome.reason
+        assert outcome.detail is FailureDetail.NO_TLS
         assert outcome.attempts == 1
 
     def test_a_file_that_has_gone_is_told(

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from bentotrace.transport._grpc_failure import Failure, attempt_from_failure
-from bentotrace.transport.outcome import FailureKind
+from bentotrace.transport.outcome import FailureDetail, FailureKind
 from bentotrace.transport.retry import Attempt
 
 FAILED = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:4317: "
+UNVERIFIED = (
+    FAILED + "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:1000007d:"
+    "SSL routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED: "
+)
 
 
 def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
@@ -82,6 +86,18 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             "the server's certificate is not trusted; name its authority's file (Ssl handshake",
         ),
         (
+            UNVERIFIED + "unable to get local issuer certificate: OK",
+            FailureKind.TLS,
+            False,
+            "the server's certificate is not trusted: unable to get local issuer certificate; name",
+        ),
+        (
+            UNVERIFIED + "certificate has expired: OK",
+            FailureKind.TLS,
+            False,
+            "the server's certificate is not trusted: certificate has expired",
+        ),
+        (
             FAILED + "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:100000f7:"
             "SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER: Invalid certificate verification",
             FailureKind.TLS,
@@ -126,6 +142,24 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             "the server at host:4317 does not speak gRPC; it may be an HTTP port",
         ),
         (
+            FAILED + "Cannot check peer: missing selected ALPN property.",
+            FailureKind.PROTOCOL,
+            False,
+            "the server at host:4317 does not speak gRPC; it may be an HTTP port",
+        ),
+        (
+            FAILED + "connection attempt timed out before receiving SETTINGS frame",
+            FailureKind.TIMEOUT,
+            True,
+            "the server at host:4317 was connected to and said nothing in time (connection",
+        ),
+        (
+            FAILED + "Handshake read failed (Endpoint closing)",
+            FailureKind.TIMEOUT,
+            True,
+            "the server at host:4317 was connected to and said nothing in time (Handshake",
+        ),
+        (
             FAILED + "Socket closed",
             FailureKind.DISCONNECTED,
             True,
@@ -153,6 +187,37 @@ def test_unavailable_is_taken_apart(
     assert attempt.retryable is retryable
     assert attempt.reason.startswith(said)
     assert attempt.status == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize(
+    ("details", "detail"),
+    [
+        (UNVERIFIED + "certificate has expired: OK", FailureDetail.CERTIFICATE_TIME),
+        (UNVERIFIED + "certificate is not yet valid: OK", FailureDetail.CERTIFICATE_TIME),
+        (
+            UNVERIFIED + "unable to get local issuer certificate: OK",
+            FailureDetail.CERTIFICATE_AUTHORITY,
+        ),
+        (UNVERIFIED + "self-signed certificate: OK", FailureDetail.CERTIFICATE_AUTHORITY),
+        (FAILED + "Ssl handshake failed: CERTIFICATE_VERIFY_FAILED", None),
+        (FAILED + "Hostname Verification Check failed.", FailureDetail.CERTIFICATE_NAME),
+        (FAILED + "Peer name host is not in peer certificate", FailureDetail.CERTIFICATE_NAME),
+        (FAILED + "Ssl handshake failed: WRONG_VERSION_NUMBER", FailureDetail.NO_TLS),
+        (FAILED + "Trying to connect an http1.x server", FailureDetail.NEEDS_HTTP),
+        (FAILED + "missing selected ALPN property.", FailureDetail.NEEDS_HTTP),
+        (
+            FAILED + "Failed parsing HTTP/2 (Expected SETTINGS frame, got frame type 80)",
+            FailureDetail.NEEDS_HTTP,
+        ),
+        (FAILED + "Failed parsing HTTP/2 (Expected SETTINGS frame, got frame type 0)", None),
+        (FAILED + "tcp handshaker shutdown", FailureDetail.CONNECTING),
+        (FAILED + "Handshake read failed (Endpoint closing)", FailureDetail.HANDSHAKE),
+        (FAILED + "Connection refused", None),
+        ("behind me: certificate has expired", None),
+    ],
+)
+def test_failures_of_one_kind_are_told_apart(details: str, detail: FailureDetail | None) -> None:
+    assert diagnose("UNAVAILABLE", details).detail is detail
 
 
 def test_a_connection_that_ends_early_gets_a_hint() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bentotrace.transport._http_failure import attempt_from_error, parse_retry_after
-from bentotrace.transport.outcome import FailureKind
+from bentotrace.transport.outcome import FailureDetail, FailureKind
 from bentotrace.transport.retry import Backoff
 from bentotrace.transport.tls import TLSConfig
 
@@ -78,28 +78,68 @@ def answering(answer: bytes) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("answer", "reason", "detail"),
     [
-        (b"SSH-2.0-OpenSSH_9\r\n", "the answer is not HTTP: SSH-2.0-OpenSSH_9"),
+        (b"SSH-2.0-OpenSSH_9\r\n", "the answer is not HTTP: SSH-2.0-OpenSSH_9", None),
         (
             b"\x15\x03\x01\x00\x02\x02\x46",
             "the answer is TLS, not HTTP; an https:// endpoint may be meant",
+            FailureDetail.NEEDS_TLS,
         ),
         (
             b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00",
             "the answer is HTTP/2, not HTTP/1.1; this may be a gRPC port",
+            FailureDetail.NEEDS_GRPC,
         ),
-        (b"HTTP/1.1 abc\r\n\r\n", "the answer is not HTTP: HTTP/1.1 abc"),
-        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", "the answer is not HTTP: got more"),
+        (b"HTTP/1.1 abc\r\n\r\n", "the answer is not HTTP: HTTP/1.1 abc", None),
+        (
+            b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+            "the answer is not HTTP: got more",
+            None,
+        ),
     ],
 )
 def test_an_answer_that_is_not_http_is_told_and_not_retried(
-    serve: Any, http: Any, answer: bytes, reason: str
+    serve: Any, http: Any, answer: bytes, reason: str, detail: FailureDetail | None
 ) -> None:
     outcome = http(serve(answering(answer)).url).send(b"x")
     assert outcome.kind is FailureKind.PROTOCOL
+    assert outcome.detail is detail
     assert outcome.reason.startswith(reason)
     assert outcome.attempts == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Client sent an HTTP request to an HTTPS server.\n",
+        b"<html><h1>400 Bad Request</h1> The plain HTTP request was sent to HTTPS port</html>",
+    ],
+    ids=["go", "nginx"],
+)
+def test_a_tls_server_that_answers_in_plaintext_is_known(
+    serve: Any, receiver: Any, reply: Any, http: Any, body: bytes
+) -> None:
+    kind = "text/html" if body.startswith(b"<") else "text/plain"
+    handler = receiver([reply("400 Bad Request", body, f"Content-Type: {kind}")])
+    outcome = http(serve(handler).url).send(b"x")
+    assert outcome.kind is FailureKind.STATUS
+    assert outcome.detail is FailureDetail.NEEDS_TLS
+
+
+def test_what_a_timeout_passed_during_is_told_apart() -> None:
+    details = [
+        attempt_from_error(
+            TimeoutError(), phase=phase, peer="host:80", through_proxy=False, timeout=1
+        ).detail
+        for phase in ("resolving", "connecting", "handshake", "answer")
+    ]
+    assert details == [
+        FailureDetail.RESOLVING,
+        FailureDetail.CONNECTING,
+        FailureDetail.HANDSHAKE,
+        None,
+    ]
 
 
 def test_a_status_without_a_phrase_gets_the_usual_one(serve: Any, http: Any) -> None:
@@ -186,6 +226,16 @@ class TestTLS:
         assert outcome.attempts == 1
         assert outcome.reason.startswith("the server's certificate is not trusted: ")
         assert outcome.reason.endswith("; name its authority's certificate file")
+        assert outcome.detail is FailureDetail.CERTIFICATE_AUTHORITY
+
+    def test_an_expired_certificate_is_not_trusted(
+        self, serve: Any, receiver: Any, http: Any, expired_certificates: Any
+    ) -> None:
+        server = serve(receiver(), context=expired_certificates.server_context())
+        outcome = self.send(http, server.port, tls=TLSConfig(expired_certificates.ca_file))
+        assert (outcome.kind, outcome.attempts) == (FailureKind.TLS, 1)
+        assert outcome.detail is FailureDetail.CERTIFICATE_TIME
+        assert outcome.reason.endswith("is not trusted: certificate has expired")
 
     def test_a_certificate_for_another_host_is_not_trusted(
         self, serve: Any, receiver: Any, http: Any, certificates: Any
@@ -195,6 +245,7 @@ class TestTLS:
         outcome = self.send(http, server.port, host="127.0.0.1", tls=tls)
         assert outcome.kind is FailureKind.TLS
         assert outcome.attempts == 1
+        assert outcome.detail is FailureDetail.CERTIFICATE_NAME
         assert "IP address mismatch" in outcome.reason
 
     def test_a_client_certificate_is_shown(
@@ -221,6 +272,7 @@ class TestTLS:
         tls = TLSConfig(ca_file=certificates.ca_file)
         outcome = self.send(http, server.port, tls=tls)
         assert outcome.kind is FailureKind.TLS
+        assert outcome.detail is FailureDetail.CLIENT_CERTIFICATE
         assert outcome.reason == "the server asks for a client certificate"
 
     def test_a_server_without_tls_is_told(self, serve: Any, receiver: Any, http: Any) -> None:
@@ -230,6 +282,7 @@ class TestTLS:
         assert outcome.reason == (
             "the server does not speak TLS on this port; an http:// endpoint may be meant"
         )
+        assert outcome.detail is FailureDetail.NO_TLS
         assert outcome.attempts == 1
 
     def test_a_server_that_hangs_up_during_the_handshake_is_retried(
