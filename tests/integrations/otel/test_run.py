@@ -96,8 +96,8 @@ def test_a_uvicorn_service_with_two_workers_is_traced(
 
     with started(directory, *command) as service:
         url = service.wait_for(r"running on (http://\S+)")[1]
+        service.wait_for("Application startup complete")
         with urllib3.PoolManager(retries=False, timeout=PATIENCE) as client:
             assert client.request("GET", f"{url}/items/7").data == b"7"
-        receiver.wait(1, PATIENCE)
 
     assert "GET /items/{item}" in {span.name for span in receiver.spans}
