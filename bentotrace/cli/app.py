@@ -11,6 +11,7 @@ from bentotrace.cli.demo import demo
 from bentotrace.cli.explain import explain
 from bentotrace.cli.match import match
 from bentotrace.cli.plugins import plugins
+from bentotrace.cli.run import run as run_command
 from bentotrace.cli.schema import schema
 from bentotrace.cli.validate import validate
 from bentotrace.exceptions import BentotraceError
@@ -24,7 +25,7 @@ def _bentotrace() -> None:
     """From a YAML block and the OTEL_* environment to traces in your backend."""
 
 
-for _command in (demo, explain, match, plugins, schema, validate):
+for _command in (demo, explain, match, plugins, run_command, schema, validate):
     _bentotrace.add_command(_command)
 
 

@@ -22,7 +22,14 @@ from bentotrace.config.yaml import read
 from bentotrace.exceptions import ConfigError, UnknownExporterError
 from bentotrace.plugin import ExporterPlugin, Target
 
-__all__ = ["Config", "ExporterConfig", "Source", "find_on_error", "load_config"]
+__all__ = [
+    "Config",
+    "ExporterConfig",
+    "Source",
+    "find_on_error",
+    "load_config",
+    "names_configuration",
+]
 
 Source = str | os.PathLike[str] | Mapping[str, object] | None
 """A path, a mapping, or nothing."""
@@ -135,6 +142,27 @@ def _find_block(
     return substitute(
         locate(read(source), report, Wanted(required, service, name)), environ, report
     )
+
+
+def names_configuration(environ: Mapping[str, str] | None = None) -> bool:
+    """Tell whether the environment names a configuration of tracing.
+
+    ``BENTOTRACE_CONFIG`` does, also where it names no good one; ``BENTOML_CONFIG`` when its file
+    has a tracing block.
+    """
+    environ = os.environ if environ is None else environ
+    if environ.get(_OWN_VARIABLE, "").strip():
+        return True
+    file = environ.get(_BENTOML_VARIABLE, "").strip()
+    if not file:
+        return False
+    name = environ.get("OTEL_SERVICE_NAME", "").strip() or None
+    try:
+        document = read(file)
+    except ConfigError:
+        # BentoML says what is wrong with its file.
+        return False
+    return bool(locate(document, Report(), Wanted(required=False, service_name=name)).value)
 
 
 @frozen

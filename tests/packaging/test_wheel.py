@@ -76,13 +76,21 @@ def test_the_entry_points_are_there(wheel: Path) -> None:
         "otlp": "bentotrace_otlp",
         "zipkin": "bentotrace_zipkin",
     }
+    otel = "bentotrace.integrations.otel"
+    for group, value in {
+        "configurator": f"{otel}:Configurator",
+        "distro": f"{otel}:make_distro",
+        "environment_variables": f"{otel}_environment",
+        "pre_instrument": f"{otel}:warn_when_passed_over",
+    }.items():
+        assert dict(parser[f"opentelemetry_{group}"]) == {"bentotrace": value}
 
 
 def test_the_extras_have_the_names_people_know(metadata: Message) -> None:
     extras = set(metadata.get_all("Provides-Extra") or ())
 
     exporters = {"jaeger", "otlp", "zipkin"}
-    assert {"all", "cli", "demo", "grpc", "testing", "upstream"} <= extras
+    assert {"all", "cli", "demo", "grpc", "instrument", "testing", "upstream"} <= extras
     assert exporters <= extras
     assert {f"tracing-{name}" for name in exporters} <= extras
 

@@ -49,12 +49,6 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             "no connection to host:4317 was made in time",
         ),
         (
-            FAILED + "connection attempt timed out before receiving SETTINGS frame",
-            FailureKind.TIMEOUT,
-            True,
-            "no connection to host:4317 was made in time (connection attempt timed out",
-        ),
-        (
             FAILED + "Failed to connect to remote host: connect() timed out",
             FailureKind.TIMEOUT,
             True,

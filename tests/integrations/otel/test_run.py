@@ -1,0 +1,103 @@
+"""``bentotrace run`` as a person runs it, and where the spans go then."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import urllib3
+
+from bentotrace.testing import OTLPHTTPReceiver
+
+from ...programs import PATIENCE, finished, started
+from .conftest import BIN
+
+pytest.importorskip("click", reason="the command needs click")
+pytest.importorskip(
+    "opentelemetry.instrumentation", reason="its start is what bentotrace takes part in"
+)
+
+RUN = (BIN / "bentotrace", "run", "-c", "tracing.yaml", "--")
+
+
+def run_script(directory: Path, text: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    (directory / "script.py").write_text(text, encoding="utf-8")
+    return finished(directory, [*RUN, BIN / "python", "script.py"], **variables)
+
+
+def test_a_script_is_traced_without_a_line_of_code(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    done = finished(directory, [*RUN, BIN / "python", "script.py"])
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+    (span,) = receiver.wait(1)
+    assert (span.name, span.service_name) == ("work", "script")
+
+
+def test_the_file_goes_before_the_one_of_the_variable(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    command = [*RUN, BIN / "python", "script.py"]
+
+    assert finished(directory, command, BENTOTRACE_CONFIG="missing.yaml").returncode == 0
+
+    assert len(receiver.wait(1)) == 1
+
+
+def test_the_exit_code_is_the_programs(directory: Path) -> None:
+    assert run_script(directory, "raise SystemExit(7)").returncode == 7
+
+
+def test_signals_are_the_programs(directory: Path) -> None:
+    (directory / "script.py").write_text(
+        "import signal\nprint('ready', flush=True)\nsignal.pause()\n"
+    )
+
+    with started(directory, *RUN, BIN / "python", "script.py") as program:
+        program.wait_for("ready")
+        program.process.send_signal(signal.SIGINT)
+        program.wait_for("KeyboardInterrupt")
+
+
+def test_children_in_other_directories_are_traced_too(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    (directory / "child.py").write_text(
+        "from opentelemetry import trace\n"
+        "trace.get_tracer('script').start_span('child work').end()\n"
+    )
+
+    done = run_script(
+        directory,
+        "import os, subprocess, sys\n"
+        "child = os.path.abspath('child.py')\n"
+        "os.chdir('/')\n"
+        "sys.exit(subprocess.call([sys.executable, child]))\n",
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert [span.name for span in receiver.wait(1)] == ["child work"]
+
+
+def test_a_uvicorn_service_with_two_workers_is_traced(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    for needed in ("fastapi", "uvicorn", "opentelemetry.instrumentation.fastapi"):
+        pytest.importorskip(needed, reason=f"this serves with {needed}")
+    (directory / "app.py").write_text(
+        "from fastapi import FastAPI\n\napp = FastAPI()\n\n\n"
+        '@app.get("/items/{item}")\ndef item(item: int) -> int:\n    return item\n',
+        encoding="utf-8",
+    )
+    command = [*RUN, BIN / "uvicorn", "app:app", "--port", "0", "--workers", "2"]
+
+    with started(directory, *command) as service:
+        url = service.wait_for(r"running on (http://\S+)")[1]
+        service.wait_for("Application startup complete")
+        with urllib3.PoolManager(retries=False, timeout=PATIENCE) as client:
+            assert client.request("GET", f"{url}/items/7").data == b"7"
+
+    assert "GET /items/{item}" in {span.name for span in receiver.spans}
