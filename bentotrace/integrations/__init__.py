@@ -1,1 +1,1 @@
-"""bentotrace in the start of other programs; one module each, imported by who uses it."""
+"""Ways into frameworks and tools; never imported from the package itself."""
