@@ -214,6 +214,8 @@ class BatchProcessor(SpanProcessor):
             if batch:
                 delivery = self._guard.export(batch)
                 queue.settle(delivery.exported, delivery.failed, delivery.kind)
+                # Their memory is good for the next spans, while it is still in the cache.
+                del batch
             self._tell_overflow(queue)
             if deadline is not None and deadline.remaining() == 0:
                 return
