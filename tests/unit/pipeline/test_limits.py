@@ -102,10 +102,10 @@ def test_a_limit_that_the_options_do_not_have_is_not_read_from_the_environment_a
 )
 def test_counts_come_from_the_environment(variable: str, attribute: str) -> None:
     for text, count in [("7", 7), (" 0 ", 0), ("", 128), ("  ", 128)]:
-        config = load_config({}, environ={variable: text})
+        config = load_config({"exporter_type": "console"}, environ={variable: text})
         assert getattr(make_limits(config.options), attribute) == count
         assert config.notes == ()
-    config = load_config({}, environ={variable: "many"})
+    config = load_config({"exporter_type": "console"}, environ={variable: "many"})
     assert getattr(make_limits(config.options), attribute) == 128
     assert [f"{variable} is malformed and ignored: expected a whole number"] == [
         note.message for note in config.notes
