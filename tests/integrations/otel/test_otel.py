@@ -98,7 +98,7 @@ def test_asked_for_by_name_it_takes_the_variables_alone(
 def test_a_bad_configuration_ends_the_process_with_every_problem(
     instrument: Instrument, directory: Path
 ) -> None:
-    (directory / "bad.yaml").write_text("tracing:\n  exporter_type: oltp\n  sample_rate: 5\n")
+    (directory / "bad.yaml").write_text("tracing:\n  exporter_type: oltp\n  tiemout: 5\n")
 
     done = instrument(BENTOTRACE_CONFIG="bad.yaml")
 
@@ -107,7 +107,7 @@ def test_a_bad_configuration_ends_the_process_with_every_problem(
         "bentotrace: the process ends, for tracing cannot start",
         "bad.yaml:2:18: tracing.exporter_type: no exporter named 'oltp'; did you mean otlp? "
         "installed are console, jaeger, otlp, zipkin, none",
-        "bad.yaml:3:16: tracing.sample_rate: must be between 0 (no trace) and 1 (every trace)",
+        "bad.yaml:3:3: tracing.tiemout: unknown option; did you mean timeout?",
     ]
 
 

@@ -47,6 +47,21 @@ def test_the_file_goes_before_the_one_of_the_variable(
     assert len(receiver.wait(1)) == 1
 
 
+def test_a_program_that_is_to_run_without_tracing_then_runs_and_is_told_why(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    (directory / "tracing.yaml").write_text(
+        "tracing:\n  on_error: warn\n  exporter_type: oltp\n", encoding="utf-8"
+    )
+
+    done = finished(directory, [*RUN, BIN / "python", "script.py"])
+
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    first, second = done.stderr.splitlines()
+    assert first == "nothing is traced (on_error: warn), because of this:"
+    assert "tracing.yaml:3:18: tracing.exporter_type: no exporter named 'oltp'" in second
+
+
 def test_the_exit_code_is_the_programs(directory: Path) -> None:
     assert run_script(directory, "raise SystemExit(7)").returncode == 7
 
