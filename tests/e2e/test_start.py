@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from ..programs import started
-from .backends import Jaeger, Zipkin, get
+from ..programs import ask, started
+from .backends import Jaeger, Zipkin
 from .processes import DEPLOY
 
 pytestmark = pytest.mark.e2e
@@ -27,14 +27,14 @@ def directory(tmp_path: Path) -> Path:
     return shutil.copytree(EXAMPLES / "fastapi", tmp_path / "example")
 
 
-def ask(directory: Path, *command: str | Path, **variables: str) -> str:
+def serve(directory: Path, *command: str | Path, **variables: str) -> str:
     """Run the service, send it two requests, and give the name that it has in its traces."""
     service = f"shop-{secrets.token_hex(4)}"
     uvicorn = [BIN / "uvicorn", "app:app", "--port", "0"]
     with started(directory, *command, *uvicorn, OTEL_SERVICE_NAME=service, **variables) as program:
         url = program.wait_for(r"running on (http://\S+)")[1]
-        assert get(f"{url}/price/tulip") == (200, b"7.5")
-        assert get(f"{url}/healthz") == (200, b'"ok"')
+        assert ask(f"{url}/price/tulip") == (200, b"7.5")
+        assert ask(f"{url}/healthz") == (200, b'"ok"')
     return service
 
 
@@ -47,10 +47,10 @@ def test_the_traces_of_a_fastapi_service_are_in_jaeger_with_no_code_change(
     file.write_text(text.replace("http://localhost:4318", jaeger.url(jaeger.otlp_http)), "utf-8")
 
     if way == "bentotrace run":
-        service = ask(directory, BIN / "bentotrace", "run", "-c", "tracing.yaml", "--")
+        service = serve(directory, BIN / "bentotrace", "run", "-c", "tracing.yaml", "--")
     else:
         command = BIN / "opentelemetry-instrument"
-        service = ask(directory, command, BENTOTRACE_CONFIG="tracing.yaml")
+        service = serve(directory, command, BENTOTRACE_CONFIG="tracing.yaml")
 
     (trace,) = jaeger.traces(service)
     request = trace.span("GET /price/{item}")
@@ -67,7 +67,7 @@ def test_the_variables_of_the_compose_file_for_zipkin_bring_the_traces_there(
         for name, value in compose["services"]["service"]["environment"].items()
     }
 
-    service = ask(directory, BIN / "bentotrace", "run", "-c", "tracing.yaml", "--", **variables)
+    service = serve(directory, BIN / "bentotrace", "run", "-c", "tracing.yaml", "--", **variables)
 
     (trace,) = zipkin.traces(service)
     assert {"get /price/{item}", "look up"} <= {span["name"] for span in trace}

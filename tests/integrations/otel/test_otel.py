@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 
 from bentotrace.testing import OTLPHTTPReceiver
 
-from ...programs import PATIENCE, started
+from ...programs import ask, started
 from .conftest import BIN
 
 pytest.importorskip(
@@ -45,9 +44,7 @@ def test_a_fastapi_service_is_instrumented_and_traced(
 
     with started(directory, *command, BENTOTRACE_CONFIG="tracing.yaml") as service:
         url = service.wait_for(r"running on (http://\S+)")[1]
-        service.wait_for("Application startup complete")
-        with urllib3.PoolManager(retries=False, timeout=PATIENCE) as client:
-            assert client.request("GET", f"{url}/items/7").data == b"7"
+        assert ask(f"{url}/items/7") == (200, b"7")
 
     assert "GET /items/{item}" in {span.name for span in receiver.spans}
 

@@ -7,11 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import urllib3
 
 from bentotrace.testing import OTLPHTTPReceiver
 
-from ...programs import PATIENCE, finished, started
+from ...programs import ask, finished, started
 from .conftest import BIN
 
 pytest.importorskip("click", reason="the command needs click")
@@ -111,8 +110,6 @@ def test_a_uvicorn_service_with_two_workers_is_traced(
 
     with started(directory, *command) as service:
         url = service.wait_for(r"running on (http://\S+)")[1]
-        service.wait_for("Application startup complete")
-        with urllib3.PoolManager(retries=False, timeout=PATIENCE) as client:
-            assert client.request("GET", f"{url}/items/7").data == b"7"
+        assert ask(f"{url}/items/7") == (200, b"7")
 
     assert "GET /items/{item}" in {span.name for span in receiver.spans}
