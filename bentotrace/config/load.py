@@ -153,16 +153,11 @@ def names_configuration(environ: Mapping[str, str] | None = None) -> bool:
     environ = os.environ if environ is None else environ
     if environ.get(_OWN_VARIABLE, "").strip():
         return True
-    file = environ.get(_BENTOML_VARIABLE, "").strip()
-    if not file:
-        return False
-    name = environ.get("OTEL_SERVICE_NAME", "").strip() or None
     try:
-        document = read(file)
+        return bool(_find_block(None, environ, None, Report()).value)
     except ConfigError:
         # BentoML says what is wrong with its file.
         return False
-    return bool(locate(document, Report(), Wanted(required=False, service_name=name)).value)
 
 
 @frozen

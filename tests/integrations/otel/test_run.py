@@ -113,3 +113,25 @@ def test_a_uvicorn_service_with_two_workers_is_traced(
         assert ask(f"{url}/items/7") == (200, b"7")
 
     assert "GET /items/{item}" in {span.name for span in receiver.spans}
+
+
+def test_a_gunicorn_service_with_two_workers_is_traced(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    pytest.importorskip("gunicorn", reason="this serves with gunicorn")
+    (directory / "app.py").write_text(
+        "from opentelemetry import trace\n\n\n"
+        "def app(environ, start_response):\n"
+        '    with trace.get_tracer("shelf").start_as_current_span("list"):\n'
+        '        start_response("200 OK", [])\n'
+        '        return [b"books"]\n',
+        encoding="utf-8",
+    )
+    command = [*RUN, BIN / "gunicorn", "app:app", "--bind", "127.0.0.1:0", "--workers", "2"]
+
+    with started(directory, *command) as service:
+        url = service.wait_for(r"Listening at: (http://\S+)")[1]
+        assert {ask(url) for _ in range(10)} == {(200, b"books")}
+        assert service.stop() == 0
+
+    assert [span.name for span in receiver.spans] == ["list"] * 10
