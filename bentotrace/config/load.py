@@ -129,21 +129,6 @@ def find_on_error(
     return "raise"
 
 
-def _find_block(
-    source: Source, environ: Mapping[str, str], service: str | None, report: Report
-) -> Block:
-    required = source is not None
-    if source is None:
-        source = environ.get(_OWN_VARIABLE, "").strip() or None
-        required = source is not None
-    if source is None:
-        source = environ.get(_BENTOML_VARIABLE, "").strip() or None
-    name = environ.get("OTEL_SERVICE_NAME", "").strip() or None
-    return substitute(
-        locate(read(source), report, Wanted(required, service, name)), environ, report
-    )
-
-
 def names_configuration(environ: Mapping[str, str] | None = None) -> bool:
     """Tell whether the environment names a configuration of tracing.
 
@@ -158,6 +143,21 @@ def names_configuration(environ: Mapping[str, str] | None = None) -> bool:
     except ConfigError:
         # BentoML says what is wrong with its file.
         return False
+
+
+def _find_block(
+    source: Source, environ: Mapping[str, str], service: str | None, report: Report
+) -> Block:
+    required = source is not None
+    if source is None:
+        source = environ.get(_OWN_VARIABLE, "").strip() or None
+        required = source is not None
+    if source is None:
+        source = environ.get(_BENTOML_VARIABLE, "").strip() or None
+    name = environ.get("OTEL_SERVICE_NAME", "").strip() or None
+    return substitute(
+        locate(read(source), report, Wanted(required, service, name)), environ, report
+    )
 
 
 @frozen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from opentelemetry import trace
@@ -84,3 +85,26 @@ def arrived(jaeger: Jaeger, service: str) -> tuple[JaegerTrace, ...]:
         lambda traces: all(len(found.spans) == 3 for found in traces),
         within=30.0,
     )
+
+
+@pytest.mark.parametrize("way", ["udp", "thrift", "grpc", "zipkin"])
+def test_the_deployed_jaeger_takes_the_older_protocols(way: str, deployed_jaeger: Jaeger) -> None:
+    url = deployed_jaeger.url
+    agent = {"agent_host_name": deployed_jaeger.host, "agent_port": deployed_jaeger.thrift_compact}
+    section: dict[str, Any] = {
+        "udp": {"thrift": agent},
+        "thrift": {"collector_endpoint": f"{url(deployed_jaeger.thrift_http)}/api/traces"},
+        "grpc": {"protocol": "grpc", "collector_endpoint": url(deployed_jaeger.grpc)},
+        "zipkin": {"endpoint": f"{url(deployed_jaeger.zipkin)}/api/v2/spans"},
+    }[way]
+    exporter = "zipkin" if way == "zipkin" else "jaeger"
+
+    with bentotrace.build(
+        {"exporter_type": exporter, "sample_rate": 1.0, exporter: section}
+    ) as tracing:
+        span = tracing.provider.get_tracer("old").start_span("ask")
+        span.end()
+        assert tracing.flush()
+
+    trace_id = trace.format_trace_id(span.get_span_context().trace_id)
+    assert deployed_jaeger.trace(trace_id, spans=1).span("ask")
