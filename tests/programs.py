@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import urllib3
 from attrs import define, field
 
 from .e2e.processes import environment, stop
@@ -89,3 +90,12 @@ def finished(
         text=True,
         timeout=PATIENCE,
     )
+
+
+def ask(url: str) -> tuple[int, bytes]:
+    """GET a URL of a server that may not listen yet; gives the status and the body."""
+    # uvicorn's workers say that they have started before they listen.
+    wait = urllib3.Retry(None, connect=600, read=0, backoff_factor=0.1, backoff_max=0.1)
+    with urllib3.PoolManager(retries=wait, timeout=PATIENCE) as client:
+        response = client.request("GET", url)
+        return response.status, response.data

@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 import bentotrace
+from bentotrace.config.load import find_on_error
 from bentotrace.exceptions import BentotraceError
 
 __all__ = ["run"]
@@ -31,7 +32,7 @@ def run(file: str | None, command: tuple[str, ...]) -> NoReturn:
     Each instrumentation package of OpenTelemetry that is installed is used. COMMAND takes the place
     of this process, with its signals and its exit code. Write -- before it.
     """
-    bentotrace.load_config(file)
+    _check(file)
     program = shutil.which(command[0])
     if program is None:
         raise BentotraceError(f"there is no program {command[0]!r}; is it installed, and on PATH?")
@@ -39,6 +40,15 @@ def run(file: str | None, command: tuple[str, ...]) -> NoReturn:
         os.execvpe(program, command, _environment(file))
     except OSError as error:
         raise BentotraceError(f"{program} cannot be run: {error.strerror}") from error
+
+
+def _check(file: str | None) -> None:
+    """Raise every problem, unless the program is to run without tracing then."""
+    try:
+        bentotrace.load_config(file)
+    except BentotraceError:
+        if find_on_error(file) == "raise":
+            raise
 
 
 def _environment(file: str | None) -> dict[str, str]:

@@ -129,6 +129,22 @@ def find_on_error(
     return "raise"
 
 
+def names_configuration(environ: Mapping[str, str] | None = None) -> bool:
+    """Tell whether the environment names a configuration of tracing.
+
+    ``BENTOTRACE_CONFIG`` does, also where it names no good one; ``BENTOML_CONFIG`` when its file
+    has a tracing block.
+    """
+    environ = os.environ if environ is None else environ
+    if environ.get(_OWN_VARIABLE, "").strip():
+        return True
+    try:
+        return bool(_find_block(None, environ, None, Report()).value)
+    except ConfigError:
+        # BentoML says what is wrong with its file.
+        return False
+
+
 def _find_block(
     source: Source, environ: Mapping[str, str], service: str | None, report: Report
 ) -> Block:
@@ -142,27 +158,6 @@ def _find_block(
     return substitute(
         locate(read(source), report, Wanted(required, service, name)), environ, report
     )
-
-
-def names_configuration(environ: Mapping[str, str] | None = None) -> bool:
-    """Tell whether the environment names a configuration of tracing.
-
-    ``BENTOTRACE_CONFIG`` does, also where it names no good one; ``BENTOML_CONFIG`` when its file
-    has a tracing block.
-    """
-    environ = os.environ if environ is None else environ
-    if environ.get(_OWN_VARIABLE, "").strip():
-        return True
-    file = environ.get(_BENTOML_VARIABLE, "").strip()
-    if not file:
-        return False
-    name = environ.get("OTEL_SERVICE_NAME", "").strip() or None
-    try:
-        document = read(file)
-    except ConfigError:
-        # BentoML says what is wrong with its file.
-        return False
-    return bool(locate(document, Report(), Wanted(required=False, service_name=name)).value)
 
 
 @frozen

@@ -26,7 +26,13 @@ import attrs
 import pytest
 
 from .backends import Jaeger, Zipkin, parse_location
-from .processes import ServerUnavailableError, installed, running_jaeger, running_zipkin
+from .processes import (
+    ServerUnavailableError,
+    installed,
+    running_deployed,
+    running_jaeger,
+    running_zipkin,
+)
 
 T = TypeVar("T", Jaeger, Zipkin)
 
@@ -54,6 +60,30 @@ def zipkin(
         yield named
         return
     with _started(request, "zipkin", tmp_path_factory, running_zipkin) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def deployed_jaeger(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Jaeger]:
+    """Give a real Jaeger v2 with the configuration of ``deploy/jaeger``."""
+    with _started(request, "jaeger", tmp_path_factory, running_deployed) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    deployed_jaeger: Jaeger,
+) -> Iterator[Jaeger]:
+    """Give a real Collector with the configuration of ``deploy/collector``, in front of Jaeger."""
+
+    def run(program: Path, directory: Path) -> AbstractContextManager[Jaeger]:
+        return running_deployed(program, directory, deployed_jaeger)
+
+    with _started(request, "jaeger", tmp_path_factory, run) as server:
         yield server
 
 

@@ -19,6 +19,7 @@ from .backends import Jaeger, Zipkin, get, poll
 
 LOOPBACK = "127.0.0.1"
 INSTALL = Path(__file__).parent / "servers" / "install"
+DEPLOY = Path(__file__).parents[2] / "deploy"
 
 _INSTALL_TIMEOUT = 1800.0
 _STOP_TIMEOUT = 10.0
@@ -63,6 +64,48 @@ receivers:
   zipkin: {{endpoint: "{host}:{zipkin}"}}
 exporters:
   jaeger_storage_exporter: {{trace_storage: tests}}
+"""
+
+# Merged over the files of deploy/.
+_DEPLOYED_JAEGER = """\
+service:
+  telemetry: {{metrics: {{level: none}}}}
+extensions:
+  jaeger_query:
+    http: {{endpoint: "{host}:{query}"}}
+    grpc: {{endpoint: "{host}:{query_grpc}"}}
+  healthcheckv2:
+    http: {{endpoint: "{host}:{health}"}}
+receivers:
+  otlp:
+    protocols:
+      grpc: {{endpoint: "{host}:{otlp_grpc}"}}
+      http: {{endpoint: "{host}:{otlp_http}"}}
+  jaeger:
+    protocols:
+      grpc: {{endpoint: "{host}:{grpc}"}}
+      thrift_http: {{endpoint: "{host}:{thrift_http}"}}
+      thrift_compact: {{endpoint: "{host}:{thrift_compact}"}}
+      thrift_binary: {{endpoint: "{host}:{thrift_binary}"}}
+  zipkin: {{endpoint: "{host}:{zipkin}"}}
+"""
+_DEPLOYED_GATEWAY = """\
+service:
+  extensions: [healthcheckv2]
+  telemetry: {{metrics: {{level: none}}}}
+extensions:
+  healthcheckv2:
+    use_v2: true
+    http: {{endpoint: "{host}:{health}"}}
+receivers:
+  otlp:
+    protocols:
+      grpc: {{endpoint: "{host}:{otlp_grpc}"}}
+      http: {{endpoint: "{host}:{otlp_http}"}}
+processors:
+  tail_sampling: {{decision_wait: 5s}}
+exporters:
+  otlp: {{endpoint: "{backend}"}}
 """
 
 T = TypeVar("T")
@@ -229,6 +272,30 @@ def _jaeger_on_free_ports(program: Path, directory: Path) -> Iterator[Jaeger]:
 
 
 @contextmanager
+def _deployed_on_free_ports(
+    program: Path, directory: Path, jaeger: Jaeger | None
+) -> Iterator[Jaeger]:
+    *ports, query_grpc, health = free_ports(10)
+    server = Jaeger(LOOPBACK, *ports)
+    values = {**attrs.asdict(server), "query_grpc": query_grpc, "health": health}
+    if jaeger is None:
+        files, addresses = ["jaeger/jaeger.yaml"], _DEPLOYED_JAEGER.format(**values)
+    else:
+        values["backend"] = f"{jaeger.host}:{jaeger.otlp_grpc}"
+        files, addresses = ["collector/gateway.yaml"], _DEPLOYED_GATEWAY.format(**values)
+    config = directory / "addresses.yaml"
+    config.write_text(addresses, "utf-8")
+    paths = [*(DEPLOY / file for file in files), config]
+    with running(
+        [str(program), *(f"--config={path}" for path in paths)],
+        log=directory / "log",
+        health=f"http://{LOOPBACK}:{health}/status",
+        within=60.0,
+    ):
+        yield server
+
+
+@contextmanager
 def _zipkin_on_a_free_port(java: str, jar: Path, directory: Path) -> Iterator[Zipkin]:
     (port,) = free_ports(1)
     listen = {"ip": LOOPBACK, "port": port, "protocols[0]": "http"}
@@ -251,6 +318,16 @@ def _zipkin_on_a_free_port(java: str, jar: Path, directory: Path) -> Iterator[Zi
 def running_jaeger(program: Path, directory: Path) -> AbstractContextManager[Jaeger]:
     """Run a Jaeger v2 with all its receivers and memory storage."""
     return _started(lambda: _jaeger_on_free_ports(program, directory))
+
+
+def running_deployed(
+    program: Path, directory: Path, jaeger: Jaeger | None = None
+) -> AbstractContextManager[Jaeger]:
+    """Run ``deploy/jaeger``, or, where a Jaeger is given, ``deploy/collector``'s gateway to it.
+
+    Only addresses are others, and the time that the gateway waits for a trace.
+    """
+    return _started(lambda: _deployed_on_free_ports(program, directory, jaeger))
 
 
 def running_zipkin(jar: Path, directory: Path) -> AbstractContextManager[Zipkin]:

@@ -7,11 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import urllib3
 
 from bentotrace.testing import OTLPHTTPReceiver
 
-from ...programs import PATIENCE, finished, started
+from ...programs import ask, finished, started
 from .conftest import BIN
 
 pytest.importorskip("click", reason="the command needs click")
@@ -45,6 +44,21 @@ def test_the_file_goes_before_the_one_of_the_variable(
     assert finished(directory, command, BENTOTRACE_CONFIG="missing.yaml").returncode == 0
 
     assert len(receiver.wait(1)) == 1
+
+
+def test_a_program_that_is_to_run_without_tracing_then_runs_and_is_told_why(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    (directory / "tracing.yaml").write_text(
+        "tracing:\n  on_error: warn\n  exporter_type: oltp\n", encoding="utf-8"
+    )
+
+    done = finished(directory, [*RUN, BIN / "python", "script.py"])
+
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    first, second = done.stderr.splitlines()
+    assert first == "nothing is traced (on_error: warn), because of this:"
+    assert "tracing.yaml:3:18: tracing.exporter_type: no exporter named 'oltp'" in second
 
 
 def test_the_exit_code_is_the_programs(directory: Path) -> None:
@@ -96,8 +110,28 @@ def test_a_uvicorn_service_with_two_workers_is_traced(
 
     with started(directory, *command) as service:
         url = service.wait_for(r"running on (http://\S+)")[1]
-        service.wait_for("Application startup complete")
-        with urllib3.PoolManager(retries=False, timeout=PATIENCE) as client:
-            assert client.request("GET", f"{url}/items/7").data == b"7"
+        assert ask(f"{url}/items/7") == (200, b"7")
 
     assert "GET /items/{item}" in {span.name for span in receiver.spans}
+
+
+def test_a_gunicorn_service_with_two_workers_is_traced(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    pytest.importorskip("gunicorn", reason="this serves with gunicorn")
+    (directory / "app.py").write_text(
+        "from opentelemetry import trace\n\n\n"
+        "def app(environ, start_response):\n"
+        '    with trace.get_tracer("shelf").start_as_current_span("list"):\n'
+        '        start_response("200 OK", [])\n'
+        '        return [b"books"]\n',
+        encoding="utf-8",
+    )
+    command = [*RUN, BIN / "gunicorn", "app:app", "--bind", "127.0.0.1:0", "--workers", "2"]
+
+    with started(directory, *command) as service:
+        url = service.wait_for(r"Listening at: (http://\S+)")[1]
+        assert {ask(url) for _ in range(10)} == {(200, b"books")}
+        assert service.stop() == 0
+
+    assert [span.name for span in receiver.spans] == ["list"] * 10

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bentotrace.config.load import Config, load_config
+from bentotrace.config.load import Config, load_config, names_configuration
 from bentotrace.config.resolve import Origin
 from bentotrace.exceptions import BentotraceError, ConfigError, UnknownExporterError
 from bentotrace.registry import load as load_plugin
@@ -155,6 +155,19 @@ def test_the_file_is_the_one_that_the_variables_name(write: Callable[..., str]) 
     assert load_config(environ=both).options.sample_rate == 0.1
     assert load_config(environ={"BENTOML_CONFIG": bentoml}).options.sample_rate == 0.2
     assert load_config(environ={}).source == "the environment"
+
+
+def test_the_variables_name_a_configuration_where_there_is_or_should_be_one(
+    write: Callable[..., str],
+) -> None:
+    block = write("tracing: {exporter_type: console}\n")
+    none = write("runners: {}\n", "bentoml.yaml")
+
+    assert names_configuration({"BENTOTRACE_CONFIG": "missing.yaml"})
+    assert names_configuration({"BENTOML_CONFIG": block})
+    assert not names_configuration({"BENTOML_CONFIG": none})
+    assert not names_configuration({"BENTOML_CONFIG": "missing.yaml"})
+    assert not names_configuration({"BENTOTRACE_CONFIG": " ", "BENTOML_CONFIG": ""})
 
 
 def test_several_exporters_are_several_destinations(load: Load) -> None:
