@@ -38,7 +38,7 @@ from bentotrace.pipeline.processor import BatchProcessor
 _PAUSE_EVERY = 1000
 _TIMEOUT = 120
 # The last is what a newer protobuf says to the code of an older one.
-_NOT_INSTALLED = ("ImportError", "ModuleNotFoundError", "Descriptors cannot be created")
+NOT_INSTALLED = ("ImportError", "ModuleNotFoundError", "Descriptors cannot be created")
 
 
 @frozen
@@ -155,7 +155,8 @@ def _upstream_provider(*processors: SpanProcessor) -> TracerProvider:
     return provider
 
 
-def _provider(whose: str, row: str, port: int) -> TracerProvider:
+def provider_of(whose: str, row: str, port: int) -> TracerProvider:
+    """Build ours, or upstream's, at default settings, for a receiver on this port."""
     if whose == "floor":
         return _upstream_provider()
     if whose == "null":
@@ -168,14 +169,14 @@ def _provider(whose: str, row: str, port: int) -> TracerProvider:
     exporter = ROWS[row].exporter
     resource = {"attributes": {"service.name": "iris"}}
     options = {exporter: ROWS[row].section(port), "resource": resource}
-    tracing = bentotrace.build({"exporter_type": exporter, "sample_rate": 1, **options})
+    tracing = bentotrace.configure({"exporter_type": exporter, "sample_rate": 1, **options})
     assert isinstance(tracing.provider, TracerProvider)
     return tracing.provider
 
 
 def application(whose: str, row: str, port: int, count: int, *, pauses: bool) -> None:
     """Make and export spans; print the CPU seconds that it took."""
-    provider = _provider(whose, row, port)
+    provider = provider_of(whose, row, port)
     tracer = provider.get_tracer("benchmark", "1.0")
     made = [
         (span.name, dict(span.attributes or {}), dict(span.events[0].attributes or {}))
@@ -210,7 +211,7 @@ def _run(whose: str, row: str, count: int, *, pauses: bool) -> tuple[float, floa
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT)
         if done.returncode != 0:
-            if whose == "upstream" and any(text in done.stderr for text in _NOT_INSTALLED):
+            if whose == "upstream" and any(text in done.stderr for text in NOT_INSTALLED):
                 return None
             raise RuntimeError(done.stderr)
     finally:

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from attrs import frozen
 
-__all__ = ["RECEIVERS", "Receiver"]
+__all__ = ["LENGTH", "MARK", "RECEIVERS", "Receiver"]
 
-_MARK = b"network.protocol.version"
-_LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
+MARK = b"network.protocol.version"
+LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
 _QUIET_SECONDS = 0.5
 
 
@@ -70,11 +70,11 @@ def _answer(connection: socket.socket, counts: list[int]) -> None:
     while piece := connection.recv(1 << 20):
         data += piece
         while (end := data.find(b"\r\n\r\n")) >= 0:
-            length = _LENGTH.search(data, 0, end)
+            length = LENGTH.search(data, 0, end)
             whole = end + 4 + (int(length[1]) if length is not None else 0)
             if len(data) < whole:
                 break
-            counts.append(data.count(_MARK, 0, whole))
+            counts.append(data.count(MARK, 0, whole))
             del data[:whole]
             connection.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
 
@@ -87,7 +87,7 @@ def _serve_grpc() -> int:
     counts: list[int] = []
 
     def take(body: bytes, _: object) -> bytes:
-        counts.append(body.count(_MARK))
+        counts.append(body.count(MARK))
         return b""
 
     class Handler(grpc.GenericRpcHandler):  # type: ignore[misc]
@@ -109,7 +109,7 @@ def _serve_udp() -> int:
 
     def take() -> None:
         while True:
-            counts.append(server.recv(65_536).count(_MARK))
+            counts.append(server.recv(65_536).count(MARK))
 
     threading.Thread(target=take, daemon=True).start()
     return _report(server.getsockname()[1], lambda: sum(counts))

@@ -222,6 +222,13 @@ class BuildContext:
     user_agent: str = "bentotrace"
     report: Callable[[Outcome, int], None] = _ignore
 
+    def report_retry(self, outcome: Outcome) -> None:
+        """Tell why an attempt of the running ``export`` failed that is made again.
+
+        Where the process ends before the ``export`` does, that is the reason of the loss.
+        """
+        self.report(outcome, 0)
+
 
 @frozen(kw_only=True)
 class ExporterPlugin:

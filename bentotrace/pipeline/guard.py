@@ -78,6 +78,10 @@ class Reports:
             )
         self._outcomes.append((outcome, max(spans, 0)))
 
+    def last_failure(self) -> Outcome | None:
+        """Give the last that was none of success, since the last :meth:`take`."""
+        return next((outcome for outcome, _ in reversed(self._outcomes) if not outcome.ok), None)
+
     def take(self) -> list[tuple[Outcome, int]]:
         """Give all since the last call."""
         taken, self._outcomes = self._outcomes, []
@@ -150,6 +154,18 @@ class Guard:
         if self._failures and not self._told:
             self._warn("%s lost %s in %s that failed", self, *self._losses())
 
+    def give_up(self, spans: int) -> ErrorStatus | None:
+        """Give up the running export, and so many spans with it.
+
+        Returns:
+            The last error, be it of an attempt that the export was about to make again.
+        """
+        outcome = self._reports.last_failure()
+        if outcome is not None:
+            error = evolve(self._error(outcome), spans=spans)
+            self.health = evolve(self.health, last_error=error)
+        return self.health.last_error
+
     def restart(self) -> None:
         """Begin anew in a forked child, which has neither succeeded nor failed yet."""
         self.health = Health()
@@ -184,11 +200,15 @@ class Guard:
             reported += spans
             rejected += lost
             if lost:
-                kind = outcome.kind.value if outcome.kind is not None else "exporter"
-                reason = outcome.reason or "the receiver gave no reason"
-                error = ErrorStatus(kind, reason, outcome.endpoint, time.time())
-                self._log(logging.DEBUG, "%s lost %s: %s", self, counted(lost, "span"), reason)
+                error = self._error(outcome)
+                what = counted(lost, "span")
+                self._log(logging.DEBUG, "%s lost %s: %s", self, what, error.reason)
         return reported, rejected, error
+
+    def _error(self, outcome: Outcome) -> ErrorStatus:
+        kind = outcome.kind.value if outcome.kind is not None else "exporter"
+        reason = outcome.reason or "the receiver gave no reason"
+        return ErrorStatus(kind, reason, outcome.endpoint, time.time(), self.name)
 
     def _succeed(self) -> None:
         self.health = evolve(self.health, last_success=time.time(), consecutive_failures=0)

@@ -252,7 +252,7 @@ class BatchProcessor(SpanProcessor):
                 timeout,
             )
             return
-        error = self._guard.health.last_error
+        error = self._guard.give_up(lost)
         self._tell(
             "%s could not export all that was queued within the %g s of its shutdown, and %s had "
             "to be abandoned%s; look at the receiver, or raise processor.shutdown_timeout",

@@ -17,7 +17,7 @@ from bentotrace.transport._grpc_failure import Failure, attempt_from_failure
 from bentotrace.transport.deadline import Deadline, checked_timeout
 from bentotrace.transport.headers import checked_metadata
 from bentotrace.transport.outcome import FailureKind, Outcome, without_credentials
-from bentotrace.transport.retry import Attempt, Backoff, send_with_retries
+from bentotrace.transport.retry import Attempt, Backoff, send_with_retries, untold
 from bentotrace.transport.suppression import suppress_instrumentation
 from bentotrace.transport.tls import TLSConfig, TLSFileError
 
@@ -47,6 +47,7 @@ class GRPCTransport:
         headers: Mapping[str, str] | None = None,
         compression: Literal["gzip", "none"] = "none",
         backoff: Backoff | None = None,
+        on_retry: Callable[[Outcome], None] = untold,
     ) -> None:
         """Check the options; nothing is opened but the TLS files.
 
@@ -59,6 +60,7 @@ class GRPCTransport:
             headers: metadata.
             compression: of the message.
             backoff: the waits between attempts.
+            on_retry: is told of each attempt that failed and is made again.
 
         Raises:
             ValueError: an option is wrong; no message holds a header's value or credentials. A
@@ -81,6 +83,7 @@ class GRPCTransport:
         if tls is not None:
             tls.check()
         self._backoff = backoff or Backoff()
+        self._on_retry = on_retry
         self._by_process: dict[int, ProcessChannel] = {}
 
     def __repr__(self) -> str:
@@ -112,6 +115,7 @@ class GRPCTransport:
                 timeout=self._timeout if timeout is None else checked_timeout(timeout),
                 closed=channel.closed,
                 backoff=self._backoff,
+                on_retry=self._on_retry,
             )
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 from bentotrace.transport._http_connection import (
@@ -27,7 +27,7 @@ from bentotrace.transport.endpoint import parse_endpoint
 from bentotrace.transport.headers import checked_headers
 from bentotrace.transport.outcome import FailureKind, Outcome
 from bentotrace.transport.proxy import find_proxy
-from bentotrace.transport.retry import Attempt, Backoff, send_with_retries
+from bentotrace.transport.retry import Attempt, Backoff, send_with_retries, untold
 from bentotrace.transport.suppression import suppress_instrumentation
 from bentotrace.transport.tls import TLSConfig, TLSFileError
 
@@ -54,6 +54,7 @@ class HTTPTransport:
         compression: Literal["gzip", "none"] = "none",
         tls: TLSConfig | None = None,
         backoff: Backoff | None = None,
+        on_retry: Callable[[Outcome], None] = untold,
     ) -> None:
         """Check the options; nothing is opened but the TLS files.
 
@@ -66,6 +67,7 @@ class HTTPTransport:
             compression: of the request's body.
             tls: files for an https endpoint; None trusts the system's authorities.
             backoff: the waits between attempts.
+            on_retry: is told of each attempt that failed and is made again.
 
         Raises:
             ValueError: an option is wrong; no message holds a header's value or credentials. A
@@ -94,6 +96,7 @@ class HTTPTransport:
         if self._url.scheme == "https":
             self._tls.check()
         self._backoff = backoff or Backoff()
+        self._on_retry = on_retry
         self._by_process: dict[int, Connections] = {}
 
     def __repr__(self) -> str:
@@ -132,6 +135,7 @@ class HTTPTransport:
                 timeout=self._timeout if timeout is None else checked_timeout(timeout),
                 closed=connections.closed,
                 backoff=self._backoff,
+                on_retry=self._on_retry,
             )
 
     def close(self) -> None:

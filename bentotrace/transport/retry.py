@@ -12,7 +12,7 @@ from attrs import frozen
 from bentotrace.transport.deadline import Deadline
 from bentotrace.transport.outcome import FailureDetail, FailureKind, Outcome
 
-__all__ = ["Attempt", "Backoff", "send_with_retries"]
+__all__ = ["Attempt", "Backoff", "send_with_retries", "untold"]
 
 
 @frozen
@@ -64,6 +64,7 @@ def send_with_retries(
     timeout: float,
     closed: threading.Event,
     backoff: Backoff,
+    on_retry: Callable[[Outcome], None],
 ) -> Outcome:
     """Try until it succeeds, cannot succeed, or the time is over.
 
@@ -73,6 +74,7 @@ def send_with_retries(
         timeout: seconds for everything, waiting included.
         closed: ends a wait at once when it is set.
         backoff: the waits that the receiver does not direct.
+        on_retry: is told of each attempt that failed and is made again.
     """
     started = time.monotonic()
     deadline = Deadline.after(timeout)
@@ -115,7 +117,12 @@ def send_with_retries(
             )
             return outcome(last, f"{last.reason}; {why}", last.kind)
         before = last.reason
+        on_retry(outcome(last, last.reason, last.kind))
         closed.wait(wait)
+
+
+def untold(_outcome: Outcome) -> None:
+    """Tell nobody of an attempt that is made again."""
 
 
 def _joined(reason: str, before: str) -> str:

@@ -126,6 +126,7 @@ def _http(collector: Collector, options: JaegerOptions, context: BuildContext) -
         timeout=context.timeout,
         tls=TLSConfig(ca_file=options.thrift.certificate_file),
         user_agent=context.user_agent,
+        on_retry=context.report_retry,
         content_type=_CONTENT_TYPE,
     )
     return CollectorExporter(BinaryEncoder(), transport, context)
@@ -142,5 +143,6 @@ def _grpc(collector: Collector, options: JaegerOptions, context: BuildContext) -
         timeout=context.timeout,
         tls=TLSConfig(ca_file=options.grpc.certificate_file) if collector.tls else None,
         user_agent=context.user_agent,
+        on_retry=context.report_retry,
     )
     return CollectorExporter(ProtobufEncoder(), transport, context)

@@ -79,6 +79,7 @@ def _transport(options: OTLPOptions, context: BuildContext) -> _Transport:
             compression=options.compression,
             tls=_tls(options.http),
             user_agent=context.user_agent,
+            on_retry=context.report_retry,
             content_type=_CONTENT_TYPE,
         )
     from bentotrace.transport.grpc import GRPCTransport
@@ -91,6 +92,7 @@ def _transport(options: OTLPOptions, context: BuildContext) -> _Transport:
         compression=options.compression,
         tls=_tls(options.grpc) if endpoint.tls else None,
         user_agent=context.user_agent,
+        on_retry=context.report_retry,
     )
 
 

@@ -26,6 +26,7 @@ def create(options: ZipkinOptions, context: BuildContext) -> SpanExporter:
         compression=options.compression,
         tls=TLSConfig(ca_file=options.certificate_file),
         user_agent=context.user_agent,
+        on_retry=context.report_retry,
         content_type="application/json",
     )
     return ZipkinExporter(JSONEncoder(options.local_endpoint()), transport, context)

@@ -85,11 +85,11 @@ class Run:
     log: str = field(repr=False)
 
 
-def run_cell(cell: Cell, scene: Scene, broken: str | None = None) -> Run:
+def run_cell(cell: Cell, scene: Scene, broken: str | None = None, timeout: float = TIMEOUT) -> Run:
     """Run a process against the fault of a cell."""
     with cell.fault.stage(scene) as site:
         block = cell.transport.block(site.host, site.port, site.ca_file)
-        block |= {"timeout": TIMEOUT, "processor": {"shutdown_timeout": SHUTDOWN_TIMEOUT}}
+        block |= {"timeout": timeout, "processor": {"shutdown_timeout": SHUTDOWN_TIMEOUT}}
         settings = {
             "block": block,
             "spans": LOADS[cell.load],

@@ -46,7 +46,7 @@ def test_a_promise_that_is_broken_is_noticed(
 @pytest.mark.parametrize(
     ("broken", "script"),
     [
-        ("pid_check", test_forks.WAYS["a fork that skips Python's hooks"]),
+        ("pid_check", test_forks.WAYS["a fork that skips Python's hooks"].replace("20", "2")),
         ("end_of_process", "tracing = configure()\nend('span', 2000)"),
         ("signals", f"tracing = configure()\n{dedent(test_exit.WAYS['by SIGTERM'][1])}"),
     ],

@@ -515,6 +515,27 @@ def test_closing_ends_in_time_when_the_exporter_hangs_and_says_once_what_is_aban
     assert "processor.shutdown_timeout" in record.getMessage()
 
 
+def test_what_is_abandoned_is_told_with_the_failure_of_the_last_attempt(
+    hanging: Hanging,
+    make_processor: MakeProcessor,
+    make_span: MakeSpan,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    reports = Reports()
+    processor = make_processor(hanging, reports)
+    end(processor, make_span, "a", "b")
+    flush = processor.begin_flush()
+    assert hanging.entered.wait(10)
+    reports.add(Outcome(False, "there", FailureKind.REFUSED, reason="nobody is there"), 0)
+    assert not processor.close(0.05)
+    assert not processor.end_flush(flush, 0)
+    assert "(last error: nobody is there)" in caplog.text
+    status = processor.status()
+    assert status.last_error is not None
+    assert (status.last_error.kind, status.last_error.spans) == ("refused", 2)
+    assert (status.failed, status.dropped_by_reason) == (0, {"shutdown": 2})
+
+
 def test_a_late_result_of_an_abandoned_export_changes_nothing(
     hanging: Hanging, make_processor: MakeProcessor, make_span: MakeSpan, wait_until: WaitUntil
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bentotrace.transport.deadline import Deadline
 from bentotrace.transport.outcome import FailureKind, Outcome
-from bentotrace.transport.retry import Attempt, Backoff, send_with_retries
+from bentotrace.transport.retry import Attempt, Backoff, send_with_retries, untold
 
 OK = Attempt(ok=True, status="200", reason="200 OK", body=b"answer")
 BUSY = Attempt(
@@ -22,6 +22,7 @@ def run(
     timeout: float = 5.0,
     closed: threading.Event | None = None,
     backoff: Backoff | None = None,
+    on_retry: Callable[[Outcome], None] = untold,
 ) -> Outcome:
     """Run the loop on these attempts in turn; the last one is repeated."""
 
@@ -42,7 +43,17 @@ def run(
         timeout=timeout,
         closed=closed or threading.Event(),
         backoff=backoff or Backoff(first=0.01, longest=0.02),
+        on_retry=on_retry,
     )
+
+
+def test_an_attempt_that_is_made_again_is_told_and_the_last_is_not() -> None:
+    told: list[Outcome] = []
+    run(BUSY, BUSY, OK, on_retry=told.append)
+    assert [(outcome.ok, outcome.status, outcome.attempts) for outcome in told] == [
+        (False, BUSY.status, 1),
+        (False, BUSY.status, 2),
+    ]
 
 
 def test_a_success_is_returned_at_once() -> None:
