@@ -9,6 +9,7 @@ below it::
 
     logging.config.dictConfig({
         "version": 1,
+        "disable_existing_loggers": False,
         "filters": {"trace": {"()": "bentotrace.integrations.logs.TraceContextFilter"}},
         "formatters": {
             "traced": {
