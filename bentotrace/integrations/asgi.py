@@ -43,8 +43,7 @@ class TracingMiddleware(OpenTelemetryMiddleware):
 
     A request continues its caller's trace. Where the tracing was built by bentotrace,
     ``excluded_urls`` and ``sample_rates`` are applied. When the application has shut down, as its
-    lifespan tells, what is queued is exported, since uvicorn then ends the process by the signal
-    that it got, and nothing that was registered with ``atexit`` runs.
+    lifespan tells, what is queued is exported; the server may then go on, or end by a signal.
     """
 
     def __init__(self, app: Any, tracing: Tracing | None = None, **options: Any) -> None:

@@ -58,12 +58,12 @@ def change_rate(sampler: RequestSampler | None, options: TracingOptions, rate: f
         rate = leaf.check(rate)
     except ValueError as error:
         raise ValueError(f"sample_rate: {error}") from None
+    if options.disabled:
+        raise SampleRateError("tracing is disabled; enable it and start again")
     if sampler is None:
         raise SampleRateError(
             "the provider was there before and keeps its own sampler; change that one"
         )
-    if options.disabled:
-        raise SampleRateError("tracing is disabled; set disabled: false")
     if not options.takes_rate:
         raise SampleRateError(
             f"the sampler is {options.sampler}; set sampler: parentbased_traceidratio"

@@ -292,7 +292,7 @@ def test_what_is_no_rate_is_refused(rate: Any, message: str, tracing: bentotrace
         ),
         (
             {"disabled": True},
-            "the sample rate cannot be changed: tracing is disabled; set disabled: false",
+            "the sample rate cannot be changed: tracing is disabled; enable it and start again",
         ),
     ],
 )
@@ -301,6 +301,15 @@ def test_a_pipeline_that_uses_no_rate_says_so(options: dict[str, Any], message: 
         with pytest.raises(SampleRateError) as caught:
             tracing.set_sample_rate(0.5)
         assert str(caught.value) == message
+
+
+def test_a_pipeline_that_a_fault_disabled_says_so_too() -> None:
+    options = {"exporter_type": "oltp", "on_error": "disable"}
+    with (
+        bentotrace.build(options) as tracing,
+        pytest.raises(SampleRateError, match="tracing is disabled; enable it and start again"),
+    ):
+        tracing.set_sample_rate(0.5)
 
 
 def test_a_provider_that_was_there_before_keeps_its_rate(run_python: Callable[[str], str]) -> None:

@@ -66,7 +66,7 @@ def test_a_route_has_its_own_rate(names: dict[str, str], start: Start, receiver:
 def test_the_end_of_the_lifespan_exports_what_is_queued(
     variables: dict[str, str], start: Start, receiver: Any
 ) -> None:
-    service = start("asgi", **variables)
+    service = start("asgi", flush_on_signals=[], **variables)
     for _ in range(20):
         service.get("/predict")
     service.end(signal.SIGTERM)
