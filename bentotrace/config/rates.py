@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
 
 from attrs import frozen
 
@@ -40,9 +39,15 @@ def check_rate(rate: float) -> float:
     return rate
 
 
+def _check_match(value: object) -> None:
+    if not strict_str(value).strip():
+        raise ValueError("is empty; write .* for every request")
+    check_pattern(strict_str(value))
+
+
 _EXAMPLE = "{match: /predict, rate: 0.5}"
-_FIELDS: Mapping[str, Any] = {
-    "match": lambda value: check_pattern(strict_str(value)),
+_CHECKS: Mapping[str, Callable[[object], object]] = {
+    "match": _check_match,
     "rate": lambda value: check_rate(strict_float(value)),
 }
 
@@ -62,11 +67,11 @@ def _errors(item: object, path: Path) -> Iterator[tuple[Path, str]]:
         yield path, str(unexpected(_EXAMPLE, item))
         return
     for key in item:
-        if key not in _FIELDS:
-            near = closest(str(key), _FIELDS)
+        if key not in _CHECKS:
+            near = closest(str(key), _CHECKS)
             hint = f"did you mean {near}?" if near else "valid are match, rate"
             yield (*path, str(key)), f"unknown option; {hint}"
-    for name, check in _FIELDS.items():
+    for name, check in _CHECKS.items():
         if item.get(name) is None:
             yield (*path, name), f"is required and not given; write {_EXAMPLE}"
             continue

@@ -129,7 +129,7 @@ class RequestSampler(sampling.Sampler):
         """Decide by the parent, where there is one that counts, else by the trace id."""
         parent = get_current_span(parent_context).get_span_context()
         state = None
-        request = kind is SpanKind.SERVER and attributes
+        request = attributes if kind is SpanKind.SERVER else None
         bound = self._bound
         if parent.is_valid:
             state = parent.trace_state
@@ -139,12 +139,12 @@ class RequestSampler(sampling.Sampler):
             if self._parent_based or below:
                 bound = _LOW_64_BITS + 1 if sampled else 0
         elif request and self._routes is not None:
-            route = self._routes.find(attributes)  # type: ignore[arg-type]
+            route = self._routes.find(request)
             if route is not None:
                 bound = self._route_bounds[route]
         # Last, since most of what is not recorded needs no look at its URL.
         if trace_id & _LOW_64_BITS >= bound or (
-            request and self._excluded is not None and self._excluded.find(attributes) is not None  # type: ignore[arg-type]
+            request and self._excluded is not None and self._excluded.find(request) is not None
         ):
             return sampling.SamplingResult(_DROP, None, state) if state else _DROPPED
         return sampling.SamplingResult(_SAMPLE, attributes, state)
