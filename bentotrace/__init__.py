@@ -23,6 +23,7 @@ from bentotrace.exceptions import (
     OptionError,
     PluginError,
     ProviderExistsError,
+    SampleRateError,
     UnknownExporterError,
 )
 
@@ -45,6 +46,7 @@ __all__ = [
     "OptionError",
     "PluginError",
     "ProviderExistsError",
+    "SampleRateError",
     "Tracing",
     "UnknownExporterError",
     "build",

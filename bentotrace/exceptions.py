@@ -6,6 +6,7 @@
     ├── ConfigError               the configuration has problems; all of them are in it
     ├── OptionError               one option's value is wrong (raised by an exporter's schema)
     ├── ProviderExistsError       the process already has a global tracer provider
+    ├── SampleRateError           the sample rate of a running pipeline cannot be changed
     └── PluginError               an exporter plugin cannot be used
         ├── UnknownExporterError      nobody registered that name
         ├── DuplicateExporterError    two distributions registered that name
@@ -30,6 +31,7 @@ __all__ = [
     "OptionError",
     "PluginError",
     "ProviderExistsError",
+    "SampleRateError",
     "UnknownExporterError",
 ]
 
@@ -92,6 +94,21 @@ class ProviderExistsError(BentotraceError):
             f'pass if_exists="attach" to add the exporters to it, if_exists="keep" to leave it '
             f"alone, or use bentotrace.build()"
         )
+
+
+class SampleRateError(BentotraceError):
+    """The sample rate of a running pipeline cannot be changed.
+
+    Attributes:
+        reason: why, and what to do.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the sample rate cannot be changed: {self.reason}"
 
 
 class PluginError(BentotraceError):

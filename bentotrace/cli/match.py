@@ -6,8 +6,9 @@ import click
 
 import bentotrace
 from bentotrace import registry
+from bentotrace.config.load import Config
 from bentotrace.exceptions import ConfigError
-from bentotrace.pipeline.sampler import ExcludedURLs
+from bentotrace.pipeline.urls import URLPatterns
 
 __all__ = ["match"]
 
@@ -19,6 +20,7 @@ __all__ = ["match"]
 def match(url: str, file: str | None, service: str | None) -> int:
     """Tell which pattern of excluded_urls in FILE, or in the environment, matches a URL.
 
+    Of a URL that is traced, it tells which rate applies, where sample_rates gives some.
     URL is a whole one, or a path. Without FILE it is the file that BENTOTRACE_CONFIG or
     BENTOML_CONFIG names. The exit code is 0 when the URL is excluded, 1 when it is traced, and 2
     when that cannot be told.
@@ -37,13 +39,27 @@ def match(url: str, file: str | None, service: str | None) -> int:
     for note in config.notes:
         if note.warning:
             click.echo(f"warning: {note}", err=True)
+    request = {"url.path" if url.startswith("/") else "url.full": url}
     patterns = config.options.excluded_urls
-    found = ExcludedURLs(patterns).find({"url.path" if url.startswith("/") else "url.full": url})
-    if found is None:
-        plural = "" if len(patterns) == 1 else "s"
-        click.echo(f"traced: none of {len(patterns)} pattern{plural} matches")
-        return 1
-    (setting,) = [item for item in config.settings if item.path == ("excluded_urls",)]
+    found = URLPatterns(patterns).find(request)
+    if found is not None:
+        click.echo(f"excluded by {patterns[found]}, {_source(config, 'excluded_urls')}")
+        return 0
+    plural = "" if len(patterns) == 1 else "s"
+    click.echo(f"traced: none of {len(patterns)} pattern{plural} matches")
+    rates = config.options.effective_sample_rates
+    if rates:
+        found = URLPatterns([item.match for item in rates]).find(request)
+        rate, which, option = config.options.sample_rate, "sample_rate", "sample_rate"
+        if found is not None:
+            rate, option = rates[found].rate, "sample_rates"
+            which = f"sample_rates[{found}], {rates[found].match}"
+        click.echo(f"at the rate {rate:g} by {which}, {_source(config, option)}")
+    return 1
+
+
+def _source(config: Config, option: str) -> str:
+    """Tell where the value of a common option comes from."""
+    (setting,) = [item for item in config.settings if item.path == (option,)]
     assert setting.effective is not None
-    click.echo(f"excluded by {found}, {setting.effective.source}")
-    return 0
+    return setting.effective.source

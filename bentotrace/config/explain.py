@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import attrs
 from attrs import frozen
 
 from bentotrace.config.kinds import DURATION
@@ -153,4 +154,6 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
+    if attrs.has(type(value)):
+        return _plain(attrs.asdict(value))
     return without_credentials(str(value))

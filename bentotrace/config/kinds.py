@@ -7,6 +7,7 @@ import re
 from bentotrace.config.hint_kind import parse_int, parse_list, strict_float, strict_str
 from bentotrace.config.kind import Kind, unexpected
 from bentotrace.config.pem import check_pem_file
+from bentotrace.config.report import PartError
 from bentotrace.transport.outcome import without_credentials
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "PATTERNS",
     "PEM_FILE",
     "Address",
+    "check_pattern",
     "milliseconds",
 ]
 
@@ -70,19 +72,42 @@ def _names(value: object) -> tuple[str, ...]:
 def _patterns(value: object) -> tuple[str, ...]:
     single = isinstance(value, str) and "," not in value
     if isinstance(value, str):
-        value = parse_list(value)
+        value = _parse_patterns(value)
     if not isinstance(value, (list, tuple)):
         raise unexpected("a regular expression, or a list of them", value)
+    # Blank ones as in text: a list may hold ${EXTRA:-}, and what is empty would match everything.
+    patterns, errors = [], []
     for index, pattern in enumerate(value):
         try:
-            re.compile(strict_str(pattern))
-        except re.error as error:
-            which = "" if single else f"[{index}] "
-            # Who writes a shell's pattern means this by its star.
-            hint = "; write .* for anything" if pattern.startswith("*") else ""
-            message = f"{which}is not a regular expression: {error}{hint}"
-            raise ValueError(message) from None
-    return tuple(value)
+            patterns.append(check_pattern(strict_str(pattern).strip()))
+        except ValueError as error:
+            errors.append((() if single else (index,), str(error)))
+    if errors:
+        raise PartError(errors)
+    return tuple(filter(None, patterns))
+
+
+def _parse_patterns(text: str) -> list[str]:
+    """Split text at its commas, but not where that would tear one pattern into two good ones."""
+    count = re.search(r"\{[0-9]*,[0-9]*\}", text)
+    if count is not None:
+        raise ValueError(f"a comma separates patterns, also in {count[0]}; write them as a list")
+    return parse_list(text)
+
+
+def check_pattern(text: str) -> str:
+    """Check a regular expression.
+
+    Raises:
+        ValueError: with what is wrong with it.
+    """
+    try:
+        re.compile(text)
+    except re.error as error:
+        # Who writes a shell's pattern means this by its star.
+        hint = "; write .* for anything" if text.startswith("*") else ""
+        raise ValueError(f"is not a regular expression: {error}{hint}") from None
+    return text
 
 
 class Address(str):
@@ -130,7 +155,7 @@ NAMES = Kind(
 """One name or several; typed as ``tuple[str, ...]``."""
 
 PATTERNS = Kind(
-    "regular expressions", _patterns, parse_list, json_schema={"anyOf": [_TEXT, _TEXTS]}
+    "regular expressions", _patterns, _parse_patterns, json_schema={"anyOf": [_TEXT, _TEXTS]}
 )
 """Comma-separated regular expressions, or a list of them; typed as ``tuple[str, ...]``."""
 

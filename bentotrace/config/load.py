@@ -184,6 +184,7 @@ class _Loader:
         plugins = [exporter.plugin for exporter in exporters]
         self._check_selected(options)
         self._check_batch(common, options.processor)
+        self._check_rates(common, options)
         report_unused(self.block, self.environ, options, plugins, sections, self.report)
         return Config(
             options,
@@ -265,6 +266,15 @@ class _Loader:
                 f"{given.source}: processor.max_export_batch_size is {size}, more than "
                 f"processor.max_queue_size, so batches hold {queue} spans; raise the one, or lower "
                 f"the other"
+            )
+
+    def _check_rates(self, common: Resolved, options: TracingOptions) -> None:
+        """Tell that rates of their own have no effect, to whom gave them."""
+        given = common.settings[("sample_rates",)].effective
+        if given is not None and options.sample_rates != options.effective_sample_rates:
+            self.report.warn(
+                f"{given.source}: sample_rates has no effect: the sampler is {options.sampler}; "
+                f"set sampler: parentbased_traceidratio"
             )
 
     def _check_unselected(self, common: Resolved, sections: Sequence[str]) -> None:

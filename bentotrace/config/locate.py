@@ -139,7 +139,11 @@ def _report_beside(document: Document, path: Path, report: Report, wanted: Wante
     """Report what stands beside the block, where nobody indented it."""
     value, around = _get(document.root, path), _get(document.root, path[:-1])
     given = value if isinstance(value, Mapping) else {}
-    lost = {*wanted.options} if given else {*wanted.options, "sample_rate", "excluded_urls"}
+    lost = (
+        {*wanted.options}
+        if given
+        else {*wanted.options, "sample_rate", "sample_rates", "excluded_urls"}
+    )
     chosen = given.get("exporter_type")
     names = chosen if isinstance(chosen, list) else [chosen]
     lost.update(name for name in names if isinstance(name, str) and name not in given)

@@ -12,6 +12,7 @@ from attrs import frozen, validators
 from bentotrace.config.kind import Kind
 from bentotrace.config.kinds import DURATION, NAMES, PATTERNS, milliseconds
 from bentotrace.config.propagators import PROPAGATORS
+from bentotrace.config.rates import ROUTE_RATES, RouteRate, check_rate
 from bentotrace.config.report import closest
 from bentotrace.plugin import Variable, option
 
@@ -74,9 +75,7 @@ def _positive(_instance: object, _attribute: object, value: float) -> None:
 
 
 def _rate(_instance: object, _attribute: object, value: float) -> None:
-    if not 0.0 <= value <= 1.0:
-        hint = f"; {value:g} % is {value / 100:g}" if 1.0 < value <= 100.0 else ""
-        raise ValueError(f"must be between 0 (no trace) and 1 (every trace){hint}")
+    check_rate(value)
 
 
 def _signals(_instance: object, _attribute: object, value: Sequence[str]) -> None:
@@ -202,6 +201,12 @@ class TracingOptions:
         validator=_rate,
         help="The share of traces that is recorded, from 0 to 1.",
     )
+    sample_rates: tuple[RouteRate, ...] = option(
+        default=(),
+        kind=ROUTE_RATES,
+        help="Rates of their own for the traces that some requests begin: a list of match, a "
+        "regular expression as in excluded_urls, and rate. The first that matches counts.",
+    )
     sampler: SamplerName = option(
         default="parentbased_traceidratio",
         env=["OTEL_TRACES_SAMPLER"],
@@ -264,8 +269,21 @@ class TracingOptions:
     limits: LimitsOptions = option(factory=LimitsOptions, help="How many things a span may hold.")
 
     @property
+    def takes_rate(self) -> bool:
+        """Whether the sampler uses a rate at all."""
+        return self.sampler.endswith("traceidratio")
+
+    @property
     def effective_rate(self) -> float:
-        """The share of new traces that the sampler records."""
-        if self.sampler.endswith("always_on"):
-            return 1.0
-        return 0.0 if self.sampler.endswith("always_off") else self.sample_rate
+        """The share of new traces that the sampler records where sample_rates says nothing."""
+        if self.takes_rate:
+            return self.sample_rate
+        return 1.0 if self.sampler.endswith("always_on") else 0.0
+
+    @property
+    def effective_sample_rates(self) -> tuple[RouteRate, ...]:
+        """The rates of their own that count.
+
+        Without a parent's word, what such a rate records would end at the first span of its trace.
+        """
+        return self.sample_rates if self.sampler == "parentbased_traceidratio" else ()

@@ -9,10 +9,23 @@ from attrs import define, field, frozen
 
 from bentotrace.exceptions import ConfigError
 
-__all__ = ["Note", "Path", "Position", "Problem", "Report", "closest", "dotted"]
+__all__ = ["Note", "PartError", "Path", "Position", "Problem", "Report", "closest", "dotted"]
 
 Path = tuple[str | int, ...]
 """The keys and list indexes that lead from the root of a document to a value."""
+
+
+class PartError(ValueError):
+    """Parts of an option's value are wrong; a kind raises it, and each is told with its place.
+
+    Attributes:
+        parts: what is wrong with each, by its path within the value.
+    """
+
+    def __init__(self, parts: Iterable[tuple[Path, str]]) -> None:
+        self.parts = tuple(parts)
+        told = [f"{dotted(path)}: {message}" if path else message for path, message in self.parts]
+        super().__init__("; ".join(told))
 
 
 @frozen(order=True)

@@ -6,8 +6,8 @@ from collections import ChainMap
 from collections.abc import Mapping
 from typing import Any
 
-from bentotrace.config.report import Position, Report
-from bentotrace.config.resolve import Origin, Resolved, Setting
+from bentotrace.config.report import PartError, Path, Position, Report
+from bentotrace.config.resolve import Candidate, Origin, Resolved, Setting
 from bentotrace.config.schema import Section
 from bentotrace.exceptions import OptionError
 
@@ -43,6 +43,10 @@ def _value(setting: Setting, resolved: Resolved, report: Report) -> Any:
     for candidate in setting.candidates:
         try:
             values.append(setting.typed(candidate))
+        except PartError as error:
+            for part, message in error.parts:
+                where = _part_position(candidate, path, part, resolved)
+                report.consequence(where, (*path, *part), message)
         except ValueError as error:
             report.consequence(candidate.position, path, str(error))
     if setting.leaf.kind.merges:
@@ -83,6 +87,14 @@ def _instance(
     except ValueError as error:
         report.problem(_where(path, resolved), (*resolved.path, *path), str(error))
     return None
+
+
+def _part_position(candidate: Candidate, path: Path, part: Path, resolved: Resolved) -> Position:
+    document = resolved.block.document
+    if candidate.position != document.position(path):
+        # It stands elsewhere: in code, or under an old name.
+        return candidate.position
+    return document.position((*path, *part))
 
 
 def _where(option: tuple[str, ...], resolved: Resolved) -> Position:

@@ -26,15 +26,19 @@ def announce(config: Config, resource: Resource) -> None:
         _say_nowhere(config)
         return
     sampler: str = options.sampler
-    if "traceidratio" in sampler:
+    if options.takes_rate:
         sampler += f", sample_rate {options.sample_rate:g}"
+    if options.effective_sample_rates:
+        sampler += f", {len(options.effective_sample_rates)} of sample_rates"
     _say_where(config, f"sampler {sampler}", resource)
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().casefold() == "true":
         _logger.warning(
             "OTEL_SDK_DISABLED is true, which turns OpenTelemetry's SDK itself off whatever is "
             "configured: nothing is traced; unset it"
         )
-    elif options.effective_rate == 0:
+    elif options.effective_rate == 0 and not any(
+        item.rate for item in options.effective_sample_rates
+    ):
         _logger.warning("%s", _no_trace(options, config.source))
 
 
@@ -115,6 +119,7 @@ def _given_for_a_provider(config: Config) -> list[str]:
     """List the options that are given and make a provider, which an attached pipeline has not."""
     made = {
         "sample_rate",
+        "sample_rates",
         "sampler",
         "excluded_urls",
         "propagators",

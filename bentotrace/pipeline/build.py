@@ -100,9 +100,10 @@ def _build(
     options = config.options
     resource = make_resource(options)
     limits = make_limits(options)
+    sampler = make_sampler(options)
     make_provider = _DisabledProvider if options.disabled else TracerProvider
     provider = make_provider(
-        sampler=make_sampler(options),
+        sampler=sampler,
         resource=resource,
         # Tracing does that, within its bound; but without processors nothing keeps it alive.
         shutdown_on_exit=not config.exporters,
@@ -111,7 +112,14 @@ def _build(
     processors = _processors(config, resource, on_export_error)
     for processor in processors:
         provider.add_span_processor(processor)
-    tracing = Tracing(provider, processors, config, owned=provider, release=quiet_cuts(limits))
+    tracing = Tracing(
+        provider,
+        processors,
+        config,
+        owned=provider,
+        sampler=sampler,
+        release=quiet_cuts(limits),
+    )
     return tracing, resource
 
 

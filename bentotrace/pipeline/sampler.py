@@ -1,8 +1,12 @@
-"""The sampler: which traces are recorded, and which requests never are."""
+"""The sampler: which traces are recorded, and which requests never are.
+
+It decides for every span of a service, most of all for those that nobody will see, so it does in
+one call what the SDK's samplers do in three.
+"""
 
 from __future__ import annotations
 
-import re
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,68 +15,106 @@ from opentelemetry.sdk.trace import sampling
 from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
 
 from bentotrace.config.options import TracingOptions
+from bentotrace.config.rates import RouteRate
+from bentotrace.config.schema import Leaf, section_of
+from bentotrace.exceptions import SampleRateError
+from bentotrace.pipeline.urls import URLPatterns
 
-__all__ = ["ExcludedURLSampler", "ExcludedURLs", "make_sampler"]
+__all__ = ["RequestSampler", "change_rate", "make_sampler"]
 
-_PATH_PATTERN = re.compile(r"(?:\(\?[a-zA-Z]+\))?\^?/")
-_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_logger = logging.getLogger("bentotrace")
+_DROP = sampling.Decision.DROP
+_SAMPLE = sampling.Decision.RECORD_AND_SAMPLE
+_DROPPED = sampling.SamplingResult(_DROP)
+_LOW_64_BITS = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
+_bound_of = sampling.TraceIdRatioBased.get_bound_for_rate
 
 
-def make_sampler(options: TracingOptions) -> sampling.Sampler:
+def make_sampler(options: TracingOptions) -> RequestSampler:
     """Make the sampler of a configuration."""
-    sampler: sampling.Sampler
-    name = options.sampler
-    if name.endswith("always_on"):
-        sampler = sampling.ALWAYS_ON
-    elif name.endswith("always_off"):
-        sampler = sampling.ALWAYS_OFF
-    else:
-        sampler = sampling.TraceIdRatioBased(options.sample_rate)
-    if name.startswith("parentbased_"):
-        sampler = sampling.ParentBased(sampler)
-    if options.excluded_urls:
-        sampler = ExcludedURLSampler(sampler, options.excluded_urls)
-    return sampler
+    return RequestSampler(
+        options.effective_rate,
+        parent_based=options.sampler.startswith("parentbased_"),
+        excluded_urls=options.excluded_urls,
+        sample_rates=options.effective_sample_rates,
+    )
 
 
-class ExcludedURLs:
-    """Patterns of the URLs that are not traced.
+def change_rate(sampler: RequestSampler | None, options: TracingOptions, rate: float) -> None:
+    """Set the rate of a running sampler.
 
-    A pattern is searched in the URL; one that starts with ``/`` (or ``^/``) matches from the start
-    of the path.
+    Args:
+        sampler: None when the pipeline's provider was there before it.
+        options: what the sampler was made from.
+        rate: the share of traces that is recorded from now on.
+
+    Raises:
+        ValueError: it is no rate.
+        SampleRateError: there is nothing that takes one.
+    """
+    leaf = section_of(TracingOptions).child("sample_rate")
+    assert isinstance(leaf, Leaf)
+    try:
+        rate = leaf.check(rate)
+    except ValueError as error:
+        raise ValueError(f"sample_rate: {error}") from None
+    if options.disabled:
+        raise SampleRateError("tracing is disabled; enable it and start again")
+    if sampler is None:
+        raise SampleRateError(
+            "the provider was there before and keeps its own sampler; change that one"
+        )
+    if not options.takes_rate:
+        raise SampleRateError(
+            f"the sampler is {options.sampler}; set sampler: parentbased_traceidratio"
+        )
+    before, sampler.rate = sampler.rate, rate
+    _logger.info("sample_rate is %g from now on; it was %g", rate, before)
+
+
+class RequestSampler(sampling.Sampler):
+    """Records a share of the traces, and drops requests whose URL is excluded.
+
+    It takes the same traces as the SDK's ``TraceIdRatioBased``, or the one within its
+    ``ParentBased``. Nothing below an excluded request is recorded either. Client spans are never
+    matched: what a service calls is not what it serves.
     """
 
-    def __init__(self, patterns: Sequence[str]) -> None:
-        self.patterns = tuple(patterns)
-        # Not joined to one pattern: a flag such as (?i) must stand at the start of its own.
-        compiled = [(re.compile(pattern), _PATH_PATTERN.match(pattern)) for pattern in patterns]
-        self._in_path = tuple(pattern for pattern, path in compiled if path)
-        self._in_url = tuple(pattern for pattern, path in compiled if not path)
+    def __init__(
+        self,
+        rate: float,
+        *,
+        parent_based: bool = True,
+        excluded_urls: Sequence[str] = (),
+        sample_rates: Sequence[RouteRate] = (),
+    ) -> None:
+        """Make a sampler.
 
-    def find(self, attributes: Mapping[str, Any]) -> str | None:
-        """Find the pattern that matches the request in a server span's first attributes.
-
-        Those of the path come first.
+        Args:
+            rate: the share of traces that is recorded.
+            parent_based: whether a span that has a parent is recorded if the parent is.
+            excluded_urls: patterns of the requests that are not.
+            sample_rates: the rates of requests that begin a trace; the first that matches counts.
         """
-        path, url = _request_url(attributes)
-        for pattern in self._in_path:
-            if pattern.match(path):
-                return pattern.pattern
-        for pattern in self._in_url:
-            if pattern.search(url):
-                return pattern.pattern
-        return None
+        self._bound = _bound_of(rate)
+        self._parent_based = parent_based
+        self._excluded = URLPatterns(excluded_urls) if excluded_urls else None
+        self._routes = URLPatterns([item.match for item in sample_rates]) if sample_rates else None
+        self._route_rates = [item.rate for item in sample_rates]
+        self._route_bounds = [_bound_of(rate) for rate in self._route_rates]
 
+    @property
+    def rate(self) -> float:
+        """The share of traces that is recorded; what begins from now on has the one it is set to.
 
-class ExcludedURLSampler(sampling.Sampler):
-    """Drops server spans whose URL is excluded, and all that happens below them.
+        Requests that have a rate of their own keep it.
+        """
+        return self._bound / (_LOW_64_BITS + 1)
 
-    Client spans are never matched: what a service calls is not what it serves.
-    """
-
-    def __init__(self, sampler: sampling.Sampler, patterns: Sequence[str]) -> None:
-        self._sampler = sampler
-        self._excluded = ExcludedURLs(patterns)
+    @rate.setter
+    def rate(self, rate: float) -> None:
+        # One assignment, so that other threads see the one or the other.
+        self._bound = _bound_of(rate)
 
     def should_sample(
         self,
@@ -84,52 +126,36 @@ class ExcludedURLSampler(sampling.Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> sampling.SamplingResult:
-        """Drop an excluded request, and leave everything else to the sampler within."""
+        """Decide by the parent, where there is one that counts, else by the trace id."""
         parent = get_current_span(parent_context).get_span_context()
-        excluded = (
-            kind is SpanKind.SERVER and attributes and self._excluded.find(attributes) is not None
-        )
-        # Below a local span that was dropped, also where the sampler ignores parents.
-        below = parent.is_valid and not parent.is_remote and not parent.trace_flags.sampled
-        if excluded or below:
-            return sampling.SamplingResult(sampling.Decision.DROP, None, parent.trace_state)
-        return self._sampler.should_sample(
-            parent_context, trace_id, name, kind, attributes, links, trace_state
-        )
+        state = None
+        request = attributes if kind is SpanKind.SERVER else None
+        bound = self._bound
+        if parent.is_valid:
+            state = parent.trace_state
+            sampled = parent.trace_flags & 1
+            # Below a local span that was dropped, also where the sampler ignores parents.
+            below = self._excluded is not None and not parent.is_remote and not sampled
+            if self._parent_based or below:
+                bound = _LOW_64_BITS + 1 if sampled else 0
+        elif request and self._routes is not None:
+            route = self._routes.find(request)
+            if route is not None:
+                bound = self._route_bounds[route]
+        # Last, since most of what is not recorded needs no look at its URL.
+        if trace_id & _LOW_64_BITS >= bound or (
+            request and self._excluded is not None and self._excluded.find(request) is not None
+        ):
+            return sampling.SamplingResult(_DROP, None, state) if state else _DROPPED
+        return sampling.SamplingResult(_SAMPLE, attributes, state)
 
     def get_description(self) -> str:
-        """Describe the sampler, with the patterns."""
-        patterns = ", ".join(self._excluded.patterns)
-        return f"ExcludedURLSampler{{{self._sampler.get_description()}, {patterns}}}"
-
-
-def _request_url(attributes: Mapping[str, Any]) -> tuple[str, str]:
-    """Find the path and the URL of a request in a server span's first attributes.
-
-    Both the stable names of the semantic conventions (``url.path``) and the ones before them
-    (``http.target``) are in use. A client decides what is in them, so nothing here may raise.
-    """
-
-    def first(*names: str) -> str:
-        return next((str(attributes[name]) for name in names if attributes.get(name)), "")
-
-    url = first("url.full", "http.url")
-    path = first("url.path", "http.target") or _path_of(url)
-    if url:
-        return path, url
-    scheme = first("url.scheme", "http.scheme") or "http"
-    host = first("server.address", "http.host", "http.server_name", "net.host.name")
-    port = first("server.port", "net.host.port")
-    if port and port != _DEFAULT_PORTS.get(scheme) and not host.endswith(f":{port}"):
-        host = f"{host}:{port}"
-    query = first("url.query")
-    if query and "?" not in path:
-        path = f"{path}?{query}"
-    return path, f"{scheme}://{host}{path}"
-
-
-def _path_of(url: str) -> str:
-    """Give what follows the host, which urllib.parse refuses to find for some hosts."""
-    rest = url.partition("://")[2]
-    slash = rest.find("/")
-    return rest[slash:] if slash >= 0 else "/"
+        """Describe the sampler, with its rates and patterns."""
+        parts = [f"rate {self.rate:g}"]
+        if self._routes is not None:
+            routes = zip(self._routes.patterns, self._route_rates, strict=True)
+            parts += [f"rate {rate:g} of {pattern}" for pattern, rate in routes]
+        if self._excluded is not None:
+            parts.append(f"without {', '.join(self._excluded.patterns)}")
+        kind = "parent-based, " if self._parent_based else ""
+        return f"RequestSampler{{{kind}{'; '.join(parts)}}}"

@@ -15,6 +15,7 @@ from bentotrace.config.load import Config
 from bentotrace.pipeline import lifetime
 from bentotrace.pipeline.metrics import observe_pipelines
 from bentotrace.pipeline.processor import BatchProcessor
+from bentotrace.pipeline.sampler import RequestSampler, change_rate
 from bentotrace.pipeline.status import Status
 from bentotrace.transport.deadline import Deadline
 
@@ -42,6 +43,7 @@ class Tracing:
         config: Config,
         *,
         owned: TracerProvider | None = None,
+        sampler: RequestSampler | None = None,
         release: Callable[[], None] | None = None,
     ) -> None:
         """Take over a running pipeline.
@@ -51,12 +53,14 @@ class Tracing:
             processors: where they go, one for each destination.
             config: what it was built from.
             owned: the provider again, if it is to be shut down with the pipeline.
+            sampler: the provider's sampler, if it was made with the pipeline.
             release: undoes what building it did to the process.
         """
         self.provider = provider
         self.config = config
         self._processors = tuple(processors)
         self._owned = owned
+        self._sampler = sampler
         # Also when nobody shuts it down.
         self._release = weakref.finalize(self, release) if release is not None else None
         for processor in self._processors:
@@ -78,6 +82,20 @@ class Tracing:
     def status(self) -> Status:
         """Count the spans of every destination, now."""
         return Status(tuple(processor.status() for processor in self._processors))
+
+    def set_sample_rate(self, rate: float) -> None:
+        """Record another share of the traces that begin from now on, in this process.
+
+        What ``excluded_urls`` and ``sample_rates`` say stays so. Safe to call from any thread.
+
+        Args:
+            rate: from 0 (no trace) to 1 (every trace).
+
+        Raises:
+            ValueError: it is no such number.
+            SampleRateError: this pipeline's traces are not chosen by a rate of its own.
+        """
+        change_rate(self._sampler, self.config.options, rate)
 
     def flush(self, timeout: float = 30.0) -> bool:
         """Wait until all that has ended so far is exported, at most ``timeout`` seconds.

@@ -92,8 +92,28 @@ def test_a_wrong_file_ends_with_2_and_its_problems(run: Run, file: Path) -> None
     done = run("match", "/", "f.yaml")
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("f.yaml:1:26: tracing.excluded_urls: ")
+    assert done.stderr.startswith("f.yaml:1:27: tracing.excluded_urls[0]: ")
     assert "is not a regular expression" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "applies"),
+    [
+        ("/predict", "at the rate 0.5 by sample_rates[1], /predict, f.yaml:5:17"),
+        ("http://shop.test/beta?user=5", "at the rate 1 by sample_rates[0], beta, f.yaml:5:17"),
+        ("/", "at the rate 0.1 by sample_rate, f.yaml:4:16"),
+    ],
+)
+def test_the_rate_of_a_traced_url_is_told_where_some_have_their_own(
+    url: str, applies: str, run: Run, file: Path
+) -> None:
+    more = "  sample_rate: 0.1\n  sample_rates: [{match: beta, rate: 1}, {match: /predict, rate: 0.5}]\n"
+    file.write_text(file.read_text() + more)
+
+    done = run("match", url, "f.yaml")
+
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout == f"traced: none of 3 patterns matches\n{applies}\n"
 
 
 def test_what_is_no_url_ends_with_2(run: Run) -> None:

@@ -52,6 +52,14 @@ def test_an_option_that_is_merged_is_explained_name_by_name(load: Load) -> None:
     assert option(explanation, "resource.attributes.team").value == "a"
 
 
+def test_the_rates_of_requests_are_shown_as_a_file_has_them(load: Load) -> None:
+    text = "tracing: {sample_rates: [{match: /a, rate: 1}]}"
+
+    shown = option(explain(load(text)), "sample_rates")
+
+    assert (shown.value, shown.source) == ([{"match": "/a", "rate": 1.0}], "f.yaml:1:25")
+
+
 def test_a_timeout_is_shown_in_seconds_for_the_exporter_that_has_it(load: Load) -> None:
     text = "tracing: {exporter_type: [otlp, zipkin], timeout: 5}"
 

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bentotrace.config.load import Config, load_config, names_configuration
+from bentotrace.config.rates import RouteRate
 from bentotrace.config.resolve import Origin
 from bentotrace.exceptions import BentotraceError, ConfigError, UnknownExporterError
 from bentotrace.registry import load as load_plugin
@@ -85,6 +86,17 @@ def test_a_batch_larger_than_the_queue_is_a_warning_to_whom_gave_its_size(load: 
         "f.yaml:1:91: processor.max_export_batch_size is 200, more than processor.max_queue_size, "
         "so batches hold 100 spans; raise the one, or lower the other"
     )
+
+
+def test_rates_from_code_are_checked_as_those_of_a_file_are(load: Load) -> None:
+    rates = [{"match": "/a", "rate": 0.5}, {"match": "b", "rate": 1}]
+
+    found = load("tracing: {sample_rates: []}", sample_rates=rates).options.sample_rates
+    with pytest.raises(ConfigError) as caught:
+        load("tracing: {}", sample_rates=[{"match": "/a", "rate": 5}])
+
+    assert found == (RouteRate("/a", 0.5), RouteRate("b", 1.0))
+    assert str(caught.value).startswith("configure(): tracing.sample_rates[0].rate: must be bet")
 
 
 def test_an_unknown_exporter_is_told_with_its_place(problems: Problems) -> None:

@@ -40,6 +40,18 @@ def test_one_line_says_where_spans_go(said: Any) -> None:
     )
 
 
+def test_rates_of_requests_are_counted_and_are_traces_that_begin(said: Any) -> None:
+    announce(config(**OTLP, sample_rates=[{"match": "/predict", "rate": 0.5}]), RESOURCE)
+    ((level, line),) = said()
+    assert level == "INFO"
+    assert "sampler parentbased_traceidratio, sample_rate 0, 1 of sample_rates; service" in line
+
+
+def test_rates_of_requests_that_are_all_zero_are_a_warning(said: Any) -> None:
+    announce(config(**OTLP, sample_rates=[{"match": "/predict", "rate": 0}]), RESOURCE)
+    assert [level for level, _ in said()] == ["INFO", "WARNING"]
+
+
 def test_a_sampler_without_a_rate_is_shown_without_one(said: Any) -> None:
     announce(config(exporter_type="console", sampler="always_on"), RESOURCE)
     ((_, line),) = said()

@@ -1,17 +1,27 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Decision, Sampler
+from opentelemetry.sdk.trace.sampling import (
+    Decision,
+    ParentBased,
+    Sampler,
+    TraceIdRatioBased,
+)
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFlags, TraceState
 
+import bentotrace
 from bentotrace.config.options import SamplerName, TracingOptions
-from bentotrace.pipeline.sampler import ExcludedURLs, ExcludedURLSampler, make_sampler
+from bentotrace.config.rates import RouteRate
+from bentotrace.exceptions import SampleRateError
+from bentotrace.pipeline.sampler import RequestSampler, make_sampler
 
 LOW, HIGH = 1, 2**64 - 1
 """Trace ids that a ratio of one half takes and leaves."""
@@ -26,12 +36,6 @@ def parent(*, sampled: bool, remote: bool = True) -> Context:
 def takes(sampler: Sampler, context: Context, trace_id: int = LOW, **more: Any) -> bool:
     result = sampler.should_sample(context, trace_id, "span", **more)
     return result.decision is Decision.RECORD_AND_SAMPLE
-
-
-def excludes(patterns: list[str], attributes: Mapping[str, Any], **more: Any) -> bool:
-    sampler = ExcludedURLSampler(ALWAYS_ON, patterns)
-    more = {"kind": SpanKind.SERVER, **more}
-    return not takes(sampler, Context(), attributes=attributes, **more)
 
 
 @pytest.mark.parametrize(
@@ -62,92 +66,22 @@ def test_the_ends_of_the_rate_are_exact(rate: float, taken: bool) -> None:
     assert takes(sampler, Context(), 2**128 - 1) is taken
 
 
-STABLE = {"url.scheme": "http", "server.address": "shop.test", "server.port": 8080}
-OLD = {"http.scheme": "http", "http.host": "shop.test:8080", "http.target": "/healthz?deep=1"}
-OLD_PARTS = {"http.scheme": "http", "net.host.name": "shop.test", "net.host.port": 8080}
-OLD_URL = {"http.url": "http://shop.test:8080/healthz?deep=1", "http.target": "/healthz"}
-
-
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        pytest.param({**STABLE, "url.path": "/healthz", "url.query": "deep=1"}, id="stable"),
-        pytest.param(OLD, id="old"),
-        pytest.param({**OLD_PARTS, "http.target": "/healthz?deep=1"}, id="old in parts"),
-        pytest.param(OLD_URL, id="old with a URL"),
-        pytest.param({"http.url": "http://shop.test:8080/healthz?deep=1"}, id="a URL alone"),
-    ],
-)
-@pytest.mark.parametrize(
-    ("pattern", "excluded"),
-    [
-        ("healthz", True),
-        ("health.$", False),
-        ("deep=1$", True),
-        ("shop\\.test:8080/", True),
-        ("^http://shop", True),
-        ("/healthz", True),
-        ("/health", True),
-        ("^/healthz", True),
-        ("(?i)/HEALTHZ", True),
-        ("(?i)HEALTHZ", True),
-        ("HEALTHZ", False),
-        ("/ealthz", False),
-        ("/z", False),
-        ("/shop", False),
-        ("other", False),
-    ],
-)
-def test_a_pattern_is_searched_in_the_url_and_a_path_matched_from_its_start(
-    attributes: Mapping[str, Any], pattern: str, excluded: bool
-) -> None:
-    assert excludes([pattern], attributes) is excluded
-
-
-def test_a_path_pattern_does_not_match_further_down_the_path() -> None:
-    assert not excludes(["/healthz"], {"url.path": "/api/healthz"})
-    assert excludes(["healthz"], {"url.path": "/api/healthz"})
-
-
-def test_a_usual_port_is_not_part_of_the_url() -> None:
-    stable = {"url.scheme": "https", "server.address": "shop.test", "server.port": 443}
-    assert excludes(["https://shop.test/x"], {**stable, "url.path": "/x"})
-
-
-def test_each_pattern_has_its_own_flags() -> None:
-    patterns = ["metrics", "(?i)healthz", "(?x) re ady"]
-    assert excludes(patterns, {"url.path": "/HealthZ"})
-    assert excludes(patterns, {"url.path": "/ready"})
-    assert not excludes(patterns, {"url.path": "/METRICS"})
-
-
-@pytest.mark.parametrize(
-    "attributes",
-    [
-        {},
-        {"url.path": None},
-        {"http.url": "http://[half/healthz"},
-        {"http.url": "not a url"},
-        {"http.host": "[", "http.target": "//["},
-        {"url.path": 5, "server.port": "x"},
-        {"url.full": "http://host"},
-    ],
-)
-def test_no_url_that_a_client_can_send_makes_the_sampler_raise(
-    attributes: Mapping[str, Any],
-) -> None:
-    assert not excludes(["nowhere", "/nowhere"], attributes)
-
-
 @pytest.mark.parametrize(
     "kind", [SpanKind.CLIENT, SpanKind.INTERNAL, SpanKind.PRODUCER, SpanKind.CONSUMER, None]
 )
 def test_only_server_spans_are_matched(kind: SpanKind | None) -> None:
-    assert not excludes(["healthz"], {"url.full": "http://host/healthz"}, kind=kind)
+    sampler = RequestSampler(
+        1.0, excluded_urls=["healthz"], sample_rates=[RouteRate("predict", 0.0)]
+    )
+    for path in ("/healthz", "/predict"):
+        attributes = {"url.full": f"http://host{path}"}
+        assert takes(sampler, Context(), kind=kind, attributes=attributes)
+        assert not takes(sampler, Context(), kind=SpanKind.SERVER, attributes=attributes)
 
 
 def test_a_server_span_without_attributes_is_not_matched() -> None:
-    assert takes(ExcludedURLSampler(ALWAYS_ON, [".*"]), Context(), kind=SpanKind.SERVER)
+    sampler = RequestSampler(1.0, excluded_urls=[".*"], sample_rates=[RouteRate(".*", 0.0)])
+    assert takes(sampler, Context(), kind=SpanKind.SERVER)
 
 
 def test_an_excluded_request_is_dropped_although_its_caller_samples() -> None:
@@ -186,19 +120,215 @@ def test_a_caller_that_does_not_sample_is_left_to_the_sampler() -> None:
     assert takes(make_sampler(options), parent(sampled=False, remote=True))
 
 
-def test_the_description_names_the_patterns() -> None:
-    options = TracingOptions(sample_rate=1.0, excluded_urls=("/healthz", "metrics"))
-    description = make_sampler(options).get_description()
-    assert "/healthz, metrics" in description
-    assert "ParentBased" in description
+@pytest.mark.parametrize("rate", [0.0, 1e-9, 0.1, 1 / 3, 0.5, 0.999, 1.0])
+def test_it_takes_the_same_traces_as_the_sampler_of_the_sdk(rate: float) -> None:
+    ours, theirs = RequestSampler(rate), ParentBased(TraceIdRatioBased(rate))
+    numbers = random.Random(5)
+    ids = [numbers.getrandbits(128) for _ in range(500)]
+    ids += [TraceIdRatioBased(rate).bound + offset for offset in (-1, 0, 1)]
+    parents = [
+        Context(),
+        *(parent(sampled=s, remote=r) for s in (True, False) for r in (True, False)),
+    ]
+    for context in parents:
+        for trace_id in map(abs, ids):
+            mine = ours.should_sample(context, trace_id, "span", attributes={"a": 1})
+            other = theirs.should_sample(context, trace_id, "span", attributes={"a": 1})
+            assert (mine.decision, mine.attributes) == (other.decision, other.attributes)
+            assert (mine.trace_state or None) == (other.trace_state or None)
 
 
-def test_the_pattern_that_excludes_a_request_is_found() -> None:
-    excluded = ExcludedURLs(["other", "healthz", "/health"])
-    assert excluded.find({"url.path": "/healthz"}) == "/health"
-    assert excluded.find({"url.path": "/api/healthz"}) == "healthz"
-    assert excluded.find({"url.path": "/predict"}) is None
+RATES = (RouteRate("/predict/slow", 0.0), RouteRate("/predict", 1.0), RouteRate("beta", 0.0))
 
 
-def test_an_empty_pattern_excludes_every_request() -> None:
-    assert excludes([""], {"url.path": "/predict"})
+@pytest.mark.parametrize(
+    ("path", "low", "high"),
+    [
+        ("/predict", True, True),
+        ("/predict/slow", False, False),
+        ("/predict/beta", True, True),
+        ("/beta", False, False),
+        ("/", True, False),
+    ],
+)
+def test_the_first_rate_that_matches_a_request_counts(path: str, low: bool, high: bool) -> None:
+    sampler = make_sampler(TracingOptions(sample_rate=0.5, sample_rates=RATES))
+    request = {"kind": SpanKind.SERVER, "attributes": {"url.path": path}}
+
+    assert takes(sampler, Context(), LOW, **request) is low
+    assert takes(sampler, Context(), HIGH, **request) is high
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+@pytest.mark.parametrize("path", ["/predict", "/predict/slow"])
+def test_a_request_of_a_caller_that_has_decided_keeps_the_decision(
+    sampled: bool, path: str
+) -> None:
+    sampler = make_sampler(TracingOptions(sample_rate=0.5, sample_rates=RATES))
+    request = {"kind": SpanKind.SERVER, "attributes": {"url.path": path}}
+
+    assert takes(sampler, parent(sampled=sampled), LOW, **request) is sampled
+    assert takes(sampler, parent(sampled=sampled), HIGH, **request) is sampled
+
+
+def test_what_is_below_a_request_follows_its_rate() -> None:
+    options = TracingOptions(sample_rate=0.0, sample_rates=RATES)
+    provider = TracerProvider(sampler=make_sampler(options), shutdown_on_exit=False)
+    tracer = provider.get_tracer("test")
+    with (
+        tracer.start_as_current_span(
+            "POST", kind=SpanKind.SERVER, attributes={"url.path": "/predict"}
+        ),
+        tracer.start_as_current_span("child") as child,
+    ):
+        assert child.is_recording()
+
+
+def test_an_excluded_request_has_no_rate() -> None:
+    options = TracingOptions(sample_rate=1.0, sample_rates=RATES, excluded_urls=("beta",))
+    request = {"kind": SpanKind.SERVER, "attributes": {"url.path": "/predict/beta"}}
+
+    assert not takes(make_sampler(options), Context(), **request)
+
+
+def test_the_description_names_rates_and_patterns() -> None:
+    options = TracingOptions(
+        sample_rate=0.5, sample_rates=RATES[1:2], excluded_urls=("/healthz", "metrics")
+    )
+    assert make_sampler(options).get_description() == (
+        "RequestSampler{parent-based, rate 0.5; rate 1 of /predict; without /healthz, metrics}"
+    )
+
+
+@pytest.fixture
+def tracing() -> Iterator[bentotrace.Tracing]:
+    with bentotrace.build(
+        {
+            "exporter_type": "none",
+            "sample_rate": 0.0,
+            "excluded_urls": "/healthz",
+            "sample_rates": [{"match": "/predict", "rate": 1}, {"match": "/quiet", "rate": 0}],
+        }
+    ) as made:
+        yield made
+
+
+def recorded(tracing: bentotrace.Tracing, path: str = "/") -> bool:
+    tracer = tracing.provider.get_tracer("test")
+    attributes = {"url.path": path}
+    return tracer.start_span("GET", kind=SpanKind.SERVER, attributes=attributes).is_recording()
+
+
+def test_the_rate_changes_while_the_pipeline_runs(
+    tracing: bentotrace.Tracing, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "bentotrace")
+    assert not recorded(tracing)
+
+    tracing.set_sample_rate(1)
+
+    assert recorded(tracing)
+    assert caplog.messages[-1] == "sample_rate is 1 from now on; it was 0"
+    tracing.set_sample_rate(0.0)
+    assert not recorded(tracing)
+
+
+def test_what_is_excluded_or_has_a_rate_of_its_own_keeps_it(tracing: bentotrace.Tracing) -> None:
+    for rate in (0.0, 1.0):
+        tracing.set_sample_rate(rate)
+
+        assert not recorded(tracing, "/healthz")
+        assert not recorded(tracing, "/quiet")
+        assert recorded(tracing, "/predict")
+
+
+def test_a_trace_that_has_begun_keeps_its_decision(tracing: bentotrace.Tracing) -> None:
+    tracer = tracing.provider.get_tracer("test")
+    with tracer.start_as_current_span("begun before"):
+        tracing.set_sample_rate(1.0)
+        with tracer.start_as_current_span("child") as child:
+            assert not child.is_recording()
+
+
+def test_threads_that_change_the_rate_leave_one_of_theirs(tracing: bentotrace.Tracing) -> None:
+    rates = [index / 8 for index in range(8)]
+    threads = [threading.Thread(target=tracing.set_sample_rate, args=(rate,)) for rate in rates]
+    for thread in threads:
+        thread.start()
+    for _ in range(1000):
+        recorded(tracing)
+    for thread in threads:
+        thread.join()
+
+    assert isinstance(tracing.provider, TracerProvider)
+    assert isinstance(tracing.provider.sampler, RequestSampler)
+    assert tracing.provider.sampler.rate in rates
+
+
+@pytest.mark.parametrize(
+    ("rate", "message"),
+    [
+        (2, "sample_rate: must be between 0"),
+        (-0.1, "sample_rate: must be between 0"),
+        (float("nan"), "sample_rate: expected a finite number"),
+        (True, "sample_rate: expected a number, found true or false"),
+        ("0.5", "sample_rate: expected a number, found text"),
+        (None, "sample_rate: expected a number, found nothing"),
+    ],
+)
+def test_what_is_no_rate_is_refused(rate: Any, message: str, tracing: bentotrace.Tracing) -> None:
+    with pytest.raises(ValueError, match=message):
+        tracing.set_sample_rate(rate)
+    assert not recorded(tracing)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"sampler": "parentbased_always_on"},
+            "the sample rate cannot be changed: the sampler is parentbased_always_on; "
+            "set sampler: parentbased_traceidratio",
+        ),
+        (
+            {"disabled": True},
+            "the sample rate cannot be changed: tracing is disabled; enable it and start again",
+        ),
+    ],
+)
+def test_a_pipeline_that_uses_no_rate_says_so(options: dict[str, Any], message: str) -> None:
+    with bentotrace.build({"exporter_type": "none", **options}) as tracing:
+        with pytest.raises(SampleRateError) as caught:
+            tracing.set_sample_rate(0.5)
+        assert str(caught.value) == message
+
+
+def test_a_pipeline_that_a_fault_disabled_says_so_too() -> None:
+    options = {"exporter_type": "oltp", "on_error": "disable"}
+    with (
+        bentotrace.build(options) as tracing,
+        pytest.raises(SampleRateError, match="tracing is disabled; enable it and start again"),
+    ):
+        tracing.set_sample_rate(0.5)
+
+
+def test_a_provider_that_was_there_before_keeps_its_rate(run_python: Callable[[str], str]) -> None:
+    said = run_python(
+        """
+        import bentotrace
+        from opentelemetry import trace
+        from opentelemetry.sdk.trace import TracerProvider
+
+        trace.set_tracer_provider(TracerProvider())
+        for if_exists in ("keep", "attach"):
+            with bentotrace.configure({"exporter_type": "none"}, if_exists=if_exists) as tracing:
+                try:
+                    tracing.set_sample_rate(0.5)
+                except bentotrace.SampleRateError as error:
+                    print(error)
+        """
+    )
+    assert said.splitlines() == 2 * [
+        "the sample rate cannot be changed: the provider was there before and keeps its own "
+        "sampler; change that one"
+    ]

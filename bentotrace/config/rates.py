@@ -1,0 +1,100 @@
+"""The option ``sample_rates``: requests that have a sample rate of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from attrs import frozen
+
+from bentotrace.config.hint_kind import strict_float, strict_str
+from bentotrace.config.kind import Kind, unexpected
+from bentotrace.config.kinds import check_pattern
+from bentotrace.config.report import PartError, Path, closest
+
+__all__ = ["ROUTE_RATES", "RouteRate", "check_rate"]
+
+
+@frozen
+class RouteRate:
+    """The share of the traces that is recorded of those that some requests begin.
+
+    Attributes:
+        match: a pattern as of ``excluded_urls``.
+        rate: the share.
+    """
+
+    match: str
+    rate: float
+
+
+def check_rate(rate: float) -> float:
+    """Check a sample rate.
+
+    Raises:
+        ValueError: with what is valid.
+    """
+    if not 0.0 <= rate <= 1.0:
+        hint = f"; {rate:g} % is {rate / 100:g}" if 1.0 < rate <= 100.0 else ""
+        raise ValueError(f"must be between 0 (no trace) and 1 (every trace){hint}")
+    return rate
+
+
+def _check_match(value: object) -> None:
+    if not strict_str(value).strip():
+        raise ValueError("is empty; write .* for every request")
+    check_pattern(strict_str(value))
+
+
+_EXAMPLE = "{match: /predict, rate: 0.5}"
+_CHECKS: Mapping[str, Callable[[object], object]] = {
+    "match": _check_match,
+    "rate": lambda value: check_rate(strict_float(value)),
+}
+
+
+def _route_rates(value: object) -> tuple[RouteRate, ...]:
+    if not isinstance(value, (list, tuple)):
+        hint = "; begin each with a dash" if isinstance(value, Mapping) else ""
+        raise unexpected(f"a list of {_EXAMPLE}", value, hint)
+    errors = [found for index, item in enumerate(value) for found in _errors(item, (index,))]
+    if errors:
+        raise PartError(errors)
+    return tuple(RouteRate(item["match"], float(item["rate"])) for item in value)
+
+
+def _errors(item: object, path: Path) -> Iterator[tuple[Path, str]]:
+    if not isinstance(item, Mapping):
+        yield path, str(unexpected(_EXAMPLE, item))
+        return
+    for key in item:
+        if key not in _CHECKS:
+            near = closest(str(key), _CHECKS)
+            hint = f"did you mean {near}?" if near else "valid are match, rate"
+            yield (*path, str(key)), f"unknown option; {hint}"
+    for name, check in _CHECKS.items():
+        if item.get(name) is None:
+            yield (*path, name), f"is required and not given; write {_EXAMPLE}"
+            continue
+        try:
+            check(item[name])
+        except ValueError as error:
+            yield (*path, name), str(error)
+
+
+ROUTE_RATES = Kind(
+    "a list of sample rates",
+    _route_rates,
+    json_schema={
+        "type": "array",
+        "items": {
+            "type": "object",
+            "properties": {
+                "match": {"type": "string"},
+                "rate": {"type": "number"},
+            },
+            "required": ["match", "rate"],
+            "additionalProperties": False,
+        },
+    },
+)
+"""Patterns of requests with their sample rates; typed as ``tuple[RouteRate, ...]``."""
