@@ -24,12 +24,14 @@ class Wanted:
     Attributes:
         required: whether a file without a block is a problem. A BentoML file need not have one.
         service: the service whose block is wanted, as the caller says.
+        service_required: whether a file without that service is a problem.
         service_name: the same, as ``OTEL_SERVICE_NAME`` says; it may be no service of the file.
         options: names that only a tracing block has, by which a misplaced one is known.
     """
 
     required: bool
     service: str | None = None
+    service_required: bool = True
     service_name: str | None = None
     options: Collection[str] = ("exporter_type",)
 
@@ -95,6 +97,8 @@ def _service(document: Document, report: Report, wanted: Wanted) -> Path | None:
     if not isinstance(services, Mapping):
         services = {}
     if wanted.service is not None and wanted.service not in services:
+        if not wanted.service_required:
+            return None
         near = closest(wanted.service, services)
         hint = f"did you mean {near}?" if near else "it has " + (", ".join(services) or "none")
         message = f"there is no service {wanted.service!r} in this file; {hint}"

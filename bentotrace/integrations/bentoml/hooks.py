@@ -1,0 +1,177 @@
+"""Where bentotrace takes part in what BentoML does.
+
+All that depends on BentoML's inside is here. BentoML reads its file with ``load_config_file``; it
+checks a service's configuration in ``Service.inject_config``, in the process that starts the
+workers and in each of them; and it makes an application of it in ``Service.to_asgi``, which takes
+the tracer provider from ``BentoMLContainer``, where one can be set.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from attrs import define
+
+from bentotrace.config.document import Document
+from bentotrace.config.report import Position, Problem
+from bentotrace.exceptions import BentotraceError, ConfigError
+from bentotrace.integrations.bentoml.blocks import set_aside, without_tracing
+
+if TYPE_CHECKING:
+    from bentotrace.config.load import Config, Source
+    from bentotrace.pipeline.tracing import Tracing
+
+__all__ = ["hook", "hook_file_reader"]
+
+_MARK = "__bentotrace__"
+
+
+def hook(source: Source, overrides: Mapping[str, Any]) -> None:
+    """Take part in what BentoML does with services, from now on.
+
+    Raises:
+        ImportError: BentoML is not there.
+    """
+    from _bentoml_sdk.service.factory import Service
+    from bentoml._internal.configuration import containers
+
+    hooks = getattr(Service.to_asgi, _MARK, None)
+    if hooks is None:
+        hooks = _Hooks(source, overrides)
+        hook_file_reader(containers)
+        _wrap(Service, "inject_config", hooks.inject_config, hooks)
+        _wrap(Service, "to_asgi", hooks.to_asgi, hooks)
+    elif source is not None or overrides:
+        hooks.source, hooks.overrides = source, overrides
+
+
+def hook_file_reader(module: ModuleType) -> None:
+    """Hide the tracing blocks of a user's file from what a module of BentoML reads of it."""
+    assert module.__file__ is not None
+    package = Path(module.__file__).parent
+
+    def load_config_file(read: Callable[[str], Any], path: str) -> Any:
+        content = read(path)
+        # BentoML's own defaults must be complete.
+        return content if package in Path(path).parents else without_tracing(content)
+
+    if not hasattr(module.load_config_file, _MARK):
+        _wrap(module, "load_config_file", load_config_file, module)
+
+
+def _wrap(owner: Any, name: str, wrapper: Callable[..., Any], mark: object) -> None:
+    """Replace a function by one that gives it to the wrapper, before the arguments."""
+    wrapped = getattr(owner, name)
+
+    @functools.wraps(wrapped)
+    def function(*args: Any, **kwargs: Any) -> Any:
+        return wrapper(wrapped, *args, **kwargs)
+
+    setattr(function, _MARK, mark)
+    setattr(owner, name, function)
+
+
+@define
+class _Hooks:
+    source: Source
+    overrides: Mapping[str, Any]
+
+    def inject_config(self, inject: Callable[[Any], None], service: Any) -> None:
+        """Keep the tracing blocks from BentoML, and check them before there are workers."""
+        from bentoml._internal.context import server_context
+
+        services = service.all_services().values()
+        with set_aside([each.config for each in services]):
+            inject(service)
+        if server_context.worker_index is None:
+            for each in services:
+                self._check(each)
+
+    def to_asgi(self, make: Callable[..., Any], service: Any, *args: Any, **kwargs: Any) -> Any:
+        """Trace what the application of a service does in this process."""
+        from bentoml._internal.configuration.containers import BentoMLContainer
+        from bentoml._internal.context import trace_context
+        from opentelemetry.util.http import ExcludeList
+
+        from bentotrace.integrations.bentoml.lifespan import ShutdownMiddleware
+        from bentotrace.integrations.bentoml.provider import ServiceTracerProvider
+
+        _log_as_bentoml_does()
+        tracing = _start(self._config(service))
+        provider = ServiceTracerProvider(tracing.provider)
+        trace_context.service_name = str(provider.resource.attributes["service.name"])
+        BentoMLContainer.tracer_provider.set(provider)
+        # The sampler excludes them, and all that happens below such a request.
+        BentoMLContainer.tracing_excluded_urls.set(ExcludeList([]))
+        app = make(service, *args, **kwargs)
+        app.add_middleware(ShutdownMiddleware, tracing=tracing)
+        return app
+
+    def _check(self, service: Any) -> None:
+        from bentoml.exceptions import BentoMLConfigException
+
+        from bentotrace.pipeline.build import check_exporters
+
+        try:
+            check_exporters(self._config(service))
+        except BentotraceError as error:
+            message = f"tracing of service {service.name} cannot be set up:\n{error}"
+            raise BentoMLConfigException(message) from error
+
+    def _config(self, service: Any) -> Config:
+        from bentotrace.config.load import load_config
+
+        return load_config(
+            self.source,
+            overrides=self.overrides,
+            service=service.name,
+            service_required=False,
+            beneath=[_decorator(service), _resource(service)],
+        )
+
+
+def _decorator(service: Any) -> Document:
+    """Give what ``@bentoml.service(tracing={...})`` says."""
+    name = f"@bentoml.service of {service.name}"
+    block = service.config.get("tracing") or {}
+    if not isinstance(block, Mapping):
+        message = "must be a mapping of options, as {'exporter_type': 'otlp'}"
+        raise ConfigError([Problem(Position(name), "tracing", message)])
+    return Document(name, block)
+
+
+def _resource(service: Any) -> Document:
+    """Give what BentoML itself says of a service and of this worker."""
+    from bentoml._internal.context import server_context
+
+    attributes = {
+        "service.name": service.name,
+        "service.instance.id": server_context.worker_index,
+        "service.namespace": server_context.bento_name,
+        "service.version": server_context.bento_version,
+    }
+    known = {name: value for name, value in attributes.items() if value}
+    return Document("BentoML", {"resource": {"attributes": known}})
+
+
+def _start(config: Config) -> Tracing:
+    """Build a pipeline, and make it the process's too where there is none."""
+    from opentelemetry import trace as trace_api
+
+    from bentotrace.pipeline.build import build_tracing, install
+
+    if isinstance(trace_api.get_tracer_provider(), trace_api.ProxyTracerProvider):
+        return install(config, "error")
+    return build_tracing(config)
+
+
+def _log_as_bentoml_does() -> None:
+    """Have the lines at the start shown as BentoML's own are, whose level is its user's choice."""
+    logger = logging.getLogger("bentotrace")
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.getLogger("bentoml").level)
