@@ -139,7 +139,9 @@ def _find_block(
         source = environ.get(_OWN_VARIABLE, "").strip() or None
         required = source is not None
     if source is None:
-        source = environ.get(_BENTOML_VARIABLE, "").strip() or None
+        # As BentoML itself reads it.
+        given = environ.get(_BENTOML_VARIABLE, "").strip()
+        source = os.path.expanduser(os.path.expandvars(given)) or None
     name = environ.get("OTEL_SERVICE_NAME", "").strip() or None
     known = isinstance(service, Service)
     wanted = Wanted(required, service.name if known else service, not known, name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -40,6 +41,9 @@ def hook(source: Source, overrides: Mapping[str, Any]) -> None:
     from _bentoml_sdk.service.factory import Service
     from bentoml._internal.configuration import containers
 
+    if isinstance(source, (str, os.PathLike)):
+        # BentoML works in the directory of the service while it imports that, and then no more.
+        source = os.path.abspath(source)
     hooks = getattr(Service.to_asgi, _MARK, None)
     if hooks is None:
         hooks = _Hooks(source, overrides)
@@ -91,6 +95,7 @@ class _Hooks:
         if server_context.worker_index is None:
             for each in services:
                 self._check(each)
+            _fix_paths()
 
     def to_asgi(self, make: Callable[..., Any], service: Any, *args: Any, **kwargs: Any) -> Any:
         """Trace what the application of a service does in this process."""
@@ -133,6 +138,15 @@ class _Hooks:
             service_required=False,
             beneath=[_decorator(service), _resource(service)],
         )
+
+
+def _fix_paths() -> None:
+    """Have the workers find the same files: they work in the directory of the service."""
+    for name in ("BENTOTRACE_CONFIG", "BENTOML_CONFIG"):
+        path = os.environ.get(name, "").strip()
+        # BentoML replaces ~ and variables in its own; they lead to the same place everywhere.
+        if path and path[0] not in "~$":
+            os.environ[name] = os.path.abspath(path)
 
 
 def _decorator(service: Any) -> Document:

@@ -21,6 +21,8 @@ from ...e2e.processes import LOOPBACK, answers_200, environment, free_ports
 START_TIMEOUT = 90.0
 STOP_TIMEOUT = 60.0
 
+BENTOML = str(Path(sys.executable).with_name("bentoml"))
+
 
 @define
 class Serving:
@@ -60,16 +62,15 @@ class Serving:
         return self.log.read_text("utf-8", "replace")
 
 
-def command(target: str, *options: str) -> list[str]:
-    """Give the command that serves ``module:Service``."""
-    bentoml = Path(sys.executable).with_name("bentoml")
-    return [str(bentoml), "serve", target, "--host", LOOPBACK, *options]
-
-
-def variables_of(directory: Path, variables: Mapping[str, str]) -> dict[str, str]:
-    """Give an environment in which BentoML keeps its things beside a directory, and to itself."""
-    return environment(
-        BENTOML_DO_NOT_TRACK="True", BENTOML_HOME=str(directory.parent / "bentoml"), **variables
+def run(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of BentoML's to its end."""
+    return subprocess.run(
+        [BENTOML, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=START_TIMEOUT,
+        env=environment_of(directory, variables),
+        cwd=directory,
     )
 
 
@@ -89,11 +90,11 @@ def serving(directory: Path, target: str, *options: str, **variables: str) -> It
     log = directory.parent / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command(target, "--port", str(port), *options),
+            [BENTOML, "serve", target, "--host", LOOPBACK, "--port", str(port), *options],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=variables_of(directory, variables),
+            env=environment_of(directory, variables),
             cwd=directory,
             # One process group, with which also the workers can be ended.
             start_new_session=True,
@@ -115,3 +116,9 @@ def serving(directory: Path, target: str, *options: str, **variables: str) -> It
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait(STOP_TIMEOUT)
+
+
+def environment_of(directory: Path, variables: Mapping[str, str]) -> dict[str, str]:
+    """Give an environment in which BentoML keeps its things beside a directory, and to itself."""
+    home = str(directory.parent / "bentoml")
+    return environment(BENTOML_DO_NOT_TRACK="True", BENTOML_HOME=home, **variables)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 from collections.abc import Callable, Iterable
 from importlib.metadata import distribution
 from pathlib import Path
@@ -16,7 +15,7 @@ pytest.importorskip("bentoml", reason="These tests serve with BentoML.")
 from bentotrace.testing import OTLPHTTPReceiver, ReceivedSpan
 
 from ...e2e.backends import poll
-from .serving import START_TIMEOUT, STOP_TIMEOUT, Serving, command, serving, variables_of
+from .serving import START_TIMEOUT, STOP_TIMEOUT, Serving, run, serving
 
 Write = Callable[[str, str], Path]
 
@@ -172,6 +171,40 @@ def test_the_layout_of_the_guide_works_without_a_line_of_code(
     assert (span.name, span.service_name) == ("POST /classify", "Iris")
 
 
+def test_a_bento_is_called_by_its_own_name_and_version(
+    write: Write, directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    write("service.py", IRIS)
+    write(
+        "bentofile.yaml",
+        """\
+        service: "service:Iris"
+        include: ["service.py"]
+        python: {lock_packages: false}
+        """,
+    )
+    # The workers run in the bento's own directory.
+    write(
+        "tracing.yaml",
+        f"""\
+        tracing:
+          exporter_type: otlp
+          sample_rate: 1
+          excluded_urls: /readyz
+          otlp: {{protocol: http, endpoint: "{receiver.endpoint}"}}
+        """,
+    )
+    run(directory, "build", "--version", "7")
+
+    with serving(directory, "iris:7", BENTOTRACE_CONFIG="tracing.yaml") as iris:
+        iris.ask("/classify", petal=1.0)
+        assert iris.end() == 0
+
+    (span,) = servers(receiver.spans)
+    said = {key: span.resource[f"service.{key}"] for key in ("name", "namespace", "version")}
+    assert said == {"name": "Iris", "namespace": "iris", "version": "7"}
+
+
 def test_development_keeps_every_span_when_it_reloads(
     write: Write, directory: Path, receiver: OTLPHTTPReceiver
 ) -> None:
@@ -211,20 +244,17 @@ MISTAKES = {
     "in a file": (
         IRIS,
         "services:\n  Iris:\n    tracing: {exporter_type: otpl}\n",
-        {},
         "bentoml.yaml:3:30: services.Iris.tracing.exporter_type: no exporter named 'otpl'; "
         "did you mean otlp? installed are console, jaeger, otlp, zipkin, none",
     ),
     "in the decorator": (
         IRIS.replace("workers=2", "tracing={'exporter_type': 'otlp', 'otlp': {'endpont': 'x'}}"),
         "services: {}\n",
-        {},
         "@bentoml.service of Iris: tracing.otlp.endpont: unknown option; did you mean endpoint?",
     ),
     "in a service that the first one calls": (
         SHOP.replace('"excluded_urls": "readyz"', '"sample_rate": 2'),
         "services:\n  tracing: {exporter_type: console}\n",
-        {},
         "@bentoml.service of Stock: services.tracing.sample_rate: must be between 0 (no trace) and 1 "
         "(every trace)",
     ),
@@ -235,19 +265,12 @@ MISTAKES = {
 def test_a_mistake_ends_serving_with_one_message_before_there_are_workers(
     kind: str, write: Write, directory: Path
 ) -> None:
-    service, config, variables, message = MISTAKES[kind]
+    service, config, message = MISTAKES[kind]
     write("service.py", service)
     write("bentoml.yaml", config)
     target = "service:Shop" if "Shop" in service else "service:Iris"
 
-    done = subprocess.run(
-        command(target, "--port", "1"),
-        capture_output=True,
-        text=True,
-        timeout=START_TIMEOUT,
-        env=variables_of(directory, {"BENTOML_CONFIG": "bentoml.yaml", **variables}),
-        cwd=directory,
-    )
+    done = run(directory, "serve", target, "--port", "1", BENTOML_CONFIG="bentoml.yaml")
 
     assert done.returncode == 1
     name = "Stock" if "first" in kind else "Iris"
