@@ -95,6 +95,7 @@ class _Hooks:
         if server_context.worker_index is None:
             for each in services:
                 self._check(each)
+            _tell_unused(service)
             _fix_paths()
 
     def to_asgi(self, make: Callable[..., Any], service: Any, *args: Any, **kwargs: Any) -> Any:
@@ -137,6 +138,20 @@ class _Hooks:
             service=service.name,
             service_required=False,
             beneath=[_decorator(service), _resource(service)],
+        )
+
+
+def _tell_unused(service: Any) -> None:
+    """Tell what BentoML has found all the same: its variables for options are not read here."""
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    block = BentoMLContainer.config.services[service.name].tracing.get()
+    names = [name for name in ("exporter_type", "sample_rate") if block.get(name) is not None]
+    if names:
+        logging.getLogger("bentotrace").warning(
+            "%s in BENTOML_CONFIG_OVERRIDES or BENTOML_CONFIG_OPTIONS is not used for tracing; "
+            "write it in a file, or set the OTEL_* variable",
+            " and ".join(names),
         )
 
 
