@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from bentotrace import registry
-from bentotrace.config.document import Block
+from bentotrace.config.document import Block, Document
 from bentotrace.config.lay import Service, lay_over
 from bentotrace.config.locate import Wanted, locate
 from bentotrace.config.options import OnError, ProcessorOptions, TracingOptions
@@ -139,14 +139,21 @@ def _find_block(
         source = environ.get(_OWN_VARIABLE, "").strip() or None
         required = source is not None
     if source is None:
-        # As BentoML itself reads it.
-        given = environ.get(_BENTOML_VARIABLE, "").strip()
-        source = os.path.expanduser(os.path.expandvars(given)) or None
-    name = environ.get("OTEL_SERVICE_NAME", "").strip() or None
-    known = isinstance(service, Service)
-    wanted = Wanted(required, service.name if known else service, not known, name)
-    block = substitute(locate(read(source), report, wanted), environ, report)
-    return lay_over(block, service.beneath) if known else block
+        source = _bentoml_file(environ)
+    beneath: Sequence[Document] = ()
+    wanted = Wanted(required, service_name=environ.get("OTEL_SERVICE_NAME", "").strip() or None)
+    if isinstance(service, Service):
+        beneath = service.beneath
+        wanted = evolve(wanted, service=service.name, service_required=False)
+    elif service is not None:
+        wanted = evolve(wanted, service=service)
+    return lay_over(substitute(locate(read(source), report, wanted), environ, report), beneath)
+
+
+def _bentoml_file(environ: Mapping[str, str]) -> str | None:
+    # As BentoML itself reads it.
+    name = environ.get(_BENTOML_VARIABLE, "").strip()
+    return os.path.expanduser(os.path.expandvars(name)) or None
 
 
 def names_configuration(environ: Mapping[str, str] | None = None) -> bool:
@@ -158,8 +165,8 @@ def names_configuration(environ: Mapping[str, str] | None = None) -> bool:
     environ = os.environ if environ is None else environ
     if environ.get(_OWN_VARIABLE, "").strip():
         return True
-    file = environ.get(_BENTOML_VARIABLE, "").strip()
-    if not file:
+    file = _bentoml_file(environ)
+    if file is None:
         return False
     name = environ.get("OTEL_SERVICE_NAME", "").strip() or None
     try:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define
 
 from bentotrace.config.document import Document
+from bentotrace.config.lay import Service
 from bentotrace.config.report import Position, Problem
 from bentotrace.exceptions import BentotraceError, ConfigError
 from bentotrace.integrations.bentoml.blocks import set_aside, without_tracing
@@ -38,18 +39,18 @@ def hook(source: Source, overrides: Mapping[str, Any]) -> None:
     Raises:
         ImportError: BentoML is not there.
     """
-    from _bentoml_sdk.service.factory import Service
+    from _bentoml_sdk.service.factory import Service as BentoMLService
     from bentoml._internal.configuration import containers
 
     if isinstance(source, (str, os.PathLike)):
         # BentoML works in the directory of the service while it imports that, and then no more.
         source = os.path.abspath(source)
-    hooks = getattr(Service.to_asgi, _MARK, None)
+    hooks = getattr(BentoMLService.to_asgi, _MARK, None)
     if hooks is None:
         hooks = _Hooks(source, overrides)
         hook_file_reader(containers)
-        _wrap(Service, "inject_config", hooks.inject_config, hooks)
-        _wrap(Service, "to_asgi", hooks.to_asgi, hooks)
+        _wrap(BentoMLService, "inject_config", hooks.inject_config, hooks)
+        _wrap(BentoMLService, "to_asgi", hooks.to_asgi, hooks)
     elif source is not None or overrides:
         hooks.source, hooks.overrides = source, overrides
 
@@ -106,9 +107,11 @@ class _Hooks:
 
         from bentotrace.integrations.bentoml.lifespan import ShutdownMiddleware
         from bentotrace.integrations.bentoml.provider import ServiceTracerProvider
+        from bentotrace.pipeline.start import start
 
         _log_as_bentoml_does()
-        tracing = _start(self._config(service))
+        known = _known(service)
+        tracing = start(self.source, _run, service=known, overrides=self.overrides)
         provider = ServiceTracerProvider(tracing.provider)
         trace_context.service_name = str(provider.resource.attributes["service.name"])
         BentoMLContainer.tracer_provider.set(provider)
@@ -121,24 +124,18 @@ class _Hooks:
     def _check(self, service: Any) -> None:
         from bentoml.exceptions import BentoMLConfigException
 
+        from bentotrace.config.load import find_on_error, load_config
         from bentotrace.pipeline.build import check_exporters
 
+        known = _known(service)
         try:
-            check_exporters(self._config(service))
+            check_exporters(load_config(self.source, overrides=self.overrides, service=known))
         except BentotraceError as error:
-            message = f"tracing of service {service.name} cannot be set up:\n{error}"
-            raise BentoMLConfigException(message) from error
-
-    def _config(self, service: Any) -> Config:
-        from bentotrace.config.load import load_config
-
-        return load_config(
-            self.source,
-            overrides=self.overrides,
-            service=service.name,
-            service_required=False,
-            beneath=[_decorator(service), _resource(service)],
-        )
+            on_error = find_on_error(self.source, overrides=self.overrides, service=known)
+            # Otherwise the workers say it, and serve.
+            if on_error == "raise":
+                message = f"tracing of service {known.name} cannot be set up:\n{error}"
+                raise BentoMLConfigException(message) from error
 
 
 def _tell_unused(service: Any) -> None:
@@ -164,31 +161,31 @@ def _fix_paths() -> None:
             os.environ[name] = os.path.abspath(path)
 
 
-def _decorator(service: Any) -> Document:
-    """Give what ``@bentoml.service(tracing={...})`` says."""
+def _known(service: Any) -> Service:
+    """Give what the decorator says of a service's tracing, and what BentoML knows of the service.
+
+    Raises:
+        ConfigError: the decorator's ``tracing`` is no mapping.
+    """
+    from bentoml._internal.context import server_context
+
     name = f"@bentoml.service of {service.name}"
     block = service.config.get("tracing") or {}
     if not isinstance(block, Mapping):
         message = "must be a mapping of options, as {'exporter_type': 'otlp'}"
         raise ConfigError([Problem(Position(name), "tracing", message)])
-    return Document(name, block)
-
-
-def _resource(service: Any) -> Document:
-    """Give what BentoML itself says of a service and of this worker."""
-    from bentoml._internal.context import server_context
-
     attributes = {
         "service.name": service.name,
         "service.instance.id": server_context.worker_index,
         "service.namespace": server_context.bento_name,
         "service.version": server_context.bento_version,
     }
-    known = {name: value for name, value in attributes.items() if value}
-    return Document("BentoML", {"resource": {"attributes": known}})
+    given = {key: value for key, value in attributes.items() if value}
+    resource = Document("BentoML", {"resource": {"attributes": given}})
+    return Service(service.name, (Document(name, block), resource))
 
 
-def _start(config: Config) -> Tracing:
+def _run(config: Config) -> Tracing:
     """Build a pipeline, and make it the process's too where there is none."""
     from opentelemetry import trace as trace_api
 

@@ -83,12 +83,17 @@ print(names, trace.get_tracer_provider() is own)
     assert script(directory, text) == "['POST /classify'] True\n"
 
 
-def test_tracing_that_is_disabled_leaves_the_service_running(directory: Path) -> None:
-    text = """
-tracing.install({"disabled": True})
+@pytest.mark.parametrize(
+    "options", ['{"disabled": True}', '{"exporter_type": "otpl", "on_error": "warn"}']
+)
+def test_a_service_runs_without_tracing_where_that_is_asked_for(
+    options: str, directory: Path
+) -> None:
+    text = f"""
+tracing.install({options})
 app = Iris.to_asgi()
 with TestClient(app) as client:
-    print(client.post("/classify", json={"petal": 1.0}).text)
+    print(client.post("/classify", json={{"petal": 1.0}}).text)
 """
 
     assert script(directory, text) == f"{0:032x}\n"

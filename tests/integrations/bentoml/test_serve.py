@@ -211,6 +211,7 @@ def test_development_keeps_every_span_when_it_reloads(
     write("service.py", SHOP)
     variables = {
         "PYTHONDONTWRITEBYTECODE": "1",
+        "BENTOML_CONFIG_OVERRIDES": '{"services": {"tracing": {"sample_rate": 0.0}}}',
         "OTEL_TRACES_EXPORTER": "otlp",
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint.removesuffix("/v1/traces"),
         "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -227,6 +228,8 @@ def test_development_keeps_every_span_when_it_reloads(
         assert shop.end() == 0
 
     assert answered == b"4"
+    unused = "sample_rate in BENTOML_CONFIG_OVERRIDES or BENTOML_CONFIG_OPTIONS is not used"
+    assert shop.said().count(unused) == 1
     assert {span.service_name for span in receiver.spans} == {"shop"}
     assert [span.name for span in servers(first)] == ["POST /sell"]
     assert len(servers(receiver.spans)) >= 2
@@ -256,7 +259,7 @@ MISTAKES = {
         SHOP.replace('"excluded_urls": "readyz"', '"sample_rate": 2'),
         "services:\n  tracing: {exporter_type: console}\n",
         "@bentoml.service of Stock: services.tracing.sample_rate: must be between 0 (no trace) and 1 "
-        "(every trace)",
+        "(every trace); 2 % is 0.02",
     ),
 }
 

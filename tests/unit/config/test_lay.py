@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bentotrace.config.document import Document
+from bentotrace.config.lay import Service
 from bentotrace.config.load import Config, load_config
 from bentotrace.exceptions import ConfigError
 
@@ -16,11 +17,8 @@ def load(write: Callable[..., str]) -> Callable[..., Config]:
 
     def load(text: str, *beneath: dict[str, Any], **environ: str) -> Config:
         names = ("first", "second")
-        return load_config(
-            write(text),
-            environ=environ,
-            beneath=[Document(name, root) for name, root in zip(names, beneath, strict=False)],
-        )
+        documents = [Document(name, root) for name, root in zip(names, beneath, strict=False)]
+        return load_config(write(text), environ=environ, service=Service("iris", tuple(documents)))
 
     return load
 
@@ -76,12 +74,9 @@ def test_a_mistake_is_told_where_it_was_made(load: Callable[..., Config]) -> Non
 def test_a_configuration_without_a_block_of_its_own_is_called_as_what_is_beneath(
     load: Callable[..., Config], write: Callable[..., str]
 ) -> None:
-    beneath = [Document("first", {"sample_rate": 1})]
+    service = Service("iris", (Document("first", {"sample_rate": 1}),))
 
-    config = load_config(
-        environ={"BENTOML_CONFIG": write("services: {}\n")},
-        beneath=beneath,
-    )
+    config = load_config(environ={"BENTOML_CONFIG": write("services: {}\n")}, service=service)
 
     assert config.source == "first"
     assert load("tracing: {sample_rate: 1}\n", {"timeout": 3}).source == "f.yaml"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bentotrace.config.lay import Service
 from bentotrace.config.load import load_config
 from bentotrace.exceptions import ConfigError
 
@@ -148,7 +149,7 @@ def test_old_names_work_with_one_note_each(write: Callable[..., str]) -> None:
 
 def test_a_file_need_not_have_a_service_that_is_only_looked_for(write: Callable[..., str]) -> None:
     def rate(text: str, service: str) -> float:
-        config = load_config(write(text), environ={}, service=service, service_required=False)
+        config = load_config(write(text), environ={}, service=Service(service, ()))
         return config.options.sample_rate
 
     own = "services:\n  iris: {tracing: {sample_rate: 0.5}}\n"
