@@ -50,8 +50,14 @@ def locate(document: Document, report: Report, wanted: Wanted) -> Block:
     if path is None:
         if not document.text:
             return Block(document, (), document.root)
-        # A service that is not there is told already.
-        if not report.problems and not _report_misplaced(document, report, wanted):
+        # A service that is not there is told already; one that has no block where others have one
+        # is configured elsewhere.
+        elsewhere = not wanted.service_required and _own_blocks(document)
+        if (
+            not report.problems
+            and not elsewhere
+            and not _report_misplaced(document, report, wanted)
+        ):
             _report_missing(document, report, wanted)
         return Block(document, ("tracing",), {})
     for fault in document.faults:
@@ -104,9 +110,7 @@ def _service(document: Document, report: Report, wanted: Wanted) -> Path | None:
         message = f"there is no service {wanted.service!r} in this file; {hint}"
         report.problem(document.key_position(("services",)), ("services",), message)
         return None
-    own = [name for name, service in services.items() if _get(service, ("tracing",)) is not _ABSENT]
-    # services.tracing is the block of all services, not one that is called tracing.
-    own = [name for name in own if name != "tracing"]
+    own = _own_blocks(document)
     name = wanted.service or (wanted.service_name if wanted.service_name in services else None)
     if name is None and len(own) == 1:
         (name,) = own
@@ -123,6 +127,15 @@ def _service(document: Document, report: Report, wanted: Wanted) -> Path | None:
     if _get(document.root, ("services", "tracing")) is not _ABSENT:
         report.inform(f"services.tracing is not used: {dotted(path)} takes its place")
     return path
+
+
+def _own_blocks(document: Document) -> list[str]:
+    """List the services that have a block of their own."""
+    services = _get(document.root, ("services",))
+    items = services.items() if isinstance(services, Mapping) else ()
+    own = [name for name, service in items if _get(service, ("tracing",)) is not _ABSENT]
+    # services.tracing is the block of all services, not one that is called tracing.
+    return [name for name in own if name != "tracing"]
 
 
 def _report_missing(document: Document, report: Report, wanted: Wanted) -> None:

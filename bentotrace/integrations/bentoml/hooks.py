@@ -20,8 +20,7 @@ from attrs import define
 
 from bentotrace.config.document import Document
 from bentotrace.config.lay import Service
-from bentotrace.config.report import Position, Problem
-from bentotrace.exceptions import BentotraceError, ConfigError
+from bentotrace.exceptions import BentotraceError
 from bentotrace.integrations.bentoml.blocks import set_aside, without_tracing
 
 if TYPE_CHECKING:
@@ -165,15 +164,17 @@ def _known(service: Any) -> Service:
     """Give what the decorator says of a service's tracing, and what BentoML knows of the service.
 
     Raises:
-        ConfigError: the decorator's ``tracing`` is no mapping.
+        BentoMLConfigException: the decorator's ``tracing`` is no mapping.
     """
     from bentoml._internal.context import server_context
+    from bentoml.exceptions import BentoMLConfigException
 
     name = f"@bentoml.service of {service.name}"
     block = service.config.get("tracing") or {}
     if not isinstance(block, Mapping):
-        message = "must be a mapping of options, as {'exporter_type': 'otlp'}"
-        raise ConfigError([Problem(Position(name), "tracing", message)])
+        raise BentoMLConfigException(
+            f"{name}: tracing: must be a mapping of options, as {{'exporter_type': 'otlp'}}"
+        )
     attributes = {
         "service.name": service.name,
         "service.instance.id": server_context.worker_index,

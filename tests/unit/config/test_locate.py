@@ -152,8 +152,9 @@ def test_a_file_need_not_have_a_service_that_is_only_looked_for(write: Callable[
         config = load_config(write(text), environ={}, service=Service(service, ()))
         return config.options.sample_rate
 
-    own = "services:\n  iris: {tracing: {sample_rate: 0.5}}\n"
+    own = "services:\n  iris: {tracing: {sample_rate: 0.5, exporter_type: none}}\n"
 
     assert rate(own + "  tracing: {sample_rate: 0.25}\n", "iris") == 0.5
     assert rate(own + "  tracing: {sample_rate: 0.25}\n", "rose") == 0.25
     assert rate(own + "tracing: {sample_rate: 0.125}\n", "rose") == 0.125
+    assert rate(own, "rose") == 0.0
