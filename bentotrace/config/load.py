@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from bentotrace import registry
-from bentotrace.config.document import Block
+from bentotrace.config.document import Block, Document
+from bentotrace.config.lay import Service, lay_over
 from bentotrace.config.locate import Wanted, locate
 from bentotrace.config.options import OnError, ProcessorOptions, TracingOptions
 from bentotrace.config.report import Note, Report, dotted
@@ -81,7 +82,7 @@ def load_config(
     *,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
-    service: str | None = None,
+    service: str | Service | None = None,
 ) -> Config:
     """Read, check and complete a configuration; nothing is built, no socket is opened.
 
@@ -91,7 +92,8 @@ def load_config(
         environ: the environment; ``os.environ`` by default.
         overrides: options that win over everything, sections as mappings.
         service: the service of a BentoML file whose block is wanted; None takes the one that
-            ``OTEL_SERVICE_NAME`` names, else the only one.
+            ``OTEL_SERVICE_NAME`` names, else the only one. One that is known otherwise need not
+            be in the file.
 
     Raises:
         ConfigError: with every problem, in file order.
@@ -108,7 +110,7 @@ def find_on_error(
     *,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
-    service: str | None = None,
+    service: str | Service | None = None,
 ) -> OnError:
     """Find ``on_error`` in a configuration that has problems, takes what :func:`load_config` does.
 
@@ -146,18 +148,28 @@ def names_configuration(environ: Mapping[str, str] | None = None) -> bool:
 
 
 def _find_block(
-    source: Source, environ: Mapping[str, str], service: str | None, report: Report
+    source: Source, environ: Mapping[str, str], service: str | Service | None, report: Report
 ) -> Block:
     required = source is not None
     if source is None:
         source = environ.get(_OWN_VARIABLE, "").strip() or None
         required = source is not None
     if source is None:
-        source = environ.get(_BENTOML_VARIABLE, "").strip() or None
-    name = environ.get("OTEL_SERVICE_NAME", "").strip() or None
-    return substitute(
-        locate(read(source), report, Wanted(required, service, name)), environ, report
-    )
+        source = _bentoml_file(environ)
+    beneath: Sequence[Document] = ()
+    wanted = Wanted(required, service_name=environ.get("OTEL_SERVICE_NAME", "").strip() or None)
+    if isinstance(service, Service):
+        beneath = service.beneath
+        wanted = evolve(wanted, service=service.name, service_required=False)
+    elif service is not None:
+        wanted = evolve(wanted, service=service)
+    return lay_over(substitute(locate(read(source), report, wanted), environ, report), beneath)
+
+
+def _bentoml_file(environ: Mapping[str, str]) -> str | None:
+    # As BentoML itself reads it.
+    name = environ.get(_BENTOML_VARIABLE, "").strip()
+    return os.path.expanduser(os.path.expandvars(name)) or None
 
 
 @frozen

@@ -24,12 +24,14 @@ class Wanted:
     Attributes:
         required: whether a file without a block is a problem. A BentoML file need not have one.
         service: the service whose block is wanted, as the caller says.
+        service_required: whether a file without that service is a problem.
         service_name: the same, as ``OTEL_SERVICE_NAME`` says; it may be no service of the file.
         options: names that only a tracing block has, by which a misplaced one is known.
     """
 
     required: bool
     service: str | None = None
+    service_required: bool = True
     service_name: str | None = None
     options: Collection[str] = ("exporter_type",)
 
@@ -48,8 +50,14 @@ def locate(document: Document, report: Report, wanted: Wanted) -> Block:
     if path is None:
         if not document.text:
             return Block(document, (), document.root)
-        # A service that is not there is told already.
-        if not report.problems and not _report_misplaced(document, report, wanted):
+        # A service that is not there is told already; one that has no block where others have one
+        # is configured elsewhere.
+        elsewhere = not wanted.service_required and _own_blocks(document)
+        if (
+            not report.problems
+            and not elsewhere
+            and not _report_misplaced(document, report, wanted)
+        ):
             _report_missing(document, report, wanted)
         return Block(document, ("tracing",), {})
     for fault in document.faults:
@@ -95,14 +103,14 @@ def _service(document: Document, report: Report, wanted: Wanted) -> Path | None:
     if not isinstance(services, Mapping):
         services = {}
     if wanted.service is not None and wanted.service not in services:
+        if not wanted.service_required:
+            return None
         near = closest(wanted.service, services)
         hint = f"did you mean {near}?" if near else "it has " + (", ".join(services) or "none")
         message = f"there is no service {wanted.service!r} in this file; {hint}"
         report.problem(document.key_position(("services",)), ("services",), message)
         return None
-    own = [name for name, service in services.items() if _get(service, ("tracing",)) is not _ABSENT]
-    # services.tracing is the block of all services, not one that is called tracing.
-    own = [name for name in own if name != "tracing"]
+    own = _own_blocks(document)
     name = wanted.service or (wanted.service_name if wanted.service_name in services else None)
     if name is None and len(own) == 1:
         (name,) = own
@@ -119,6 +127,15 @@ def _service(document: Document, report: Report, wanted: Wanted) -> Path | None:
     if _get(document.root, ("services", "tracing")) is not _ABSENT:
         report.inform(f"services.tracing is not used: {dotted(path)} takes its place")
     return path
+
+
+def _own_blocks(document: Document) -> list[str]:
+    """List the services that have a block of their own."""
+    services = _get(document.root, ("services",))
+    items = services.items() if isinstance(services, Mapping) else ()
+    own = [name for name, service in items if _get(service, ("tracing",)) is not _ABSENT]
+    # services.tracing is the block of all services, not one that is called tracing.
+    return [name for name in own if name != "tracing"]
 
 
 def _report_missing(document: Document, report: Report, wanted: Wanted) -> None:

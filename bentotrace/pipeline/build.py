@@ -28,7 +28,7 @@ from bentotrace.pipeline.tracing import Tracing
 from bentotrace.plugin import BuildContext
 from bentotrace.transport.outcome import without_credentials
 
-__all__ = ["IfExists", "build_disabled", "build_tracing", "install"]
+__all__ = ["IfExists", "build_disabled", "build_tracing", "check_exporters", "install"]
 
 IfExists = Literal["keep", "attach", "error"]
 """What to do when the process already has a global tracer provider."""
@@ -54,6 +54,16 @@ def build_tracing(config: Config, on_export_error: OnExportError | None = None) 
 def build_disabled() -> Tracing:
     """Build a pipeline that traces nothing, and says nothing."""
     return _build(Config(TracingOptions(disabled=True), (), "", ()))[0]
+
+
+def check_exporters(config: Config) -> None:
+    """Make the exporters and close them again: what cannot be made is told before it is needed.
+
+    Raises:
+        PluginError: an exporter cannot be made.
+    """
+    for processor in _processors(config, make_resource(config.options), None):
+        processor.shutdown()
 
 
 def install(

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bentotrace.config.lay import Service
 from bentotrace.config.load import Config, Source, find_on_error, load_config
 from bentotrace.exceptions import BentotraceError
 from bentotrace.pipeline.build import build_disabled
@@ -20,7 +21,7 @@ def start(
     source: Source,
     run: Callable[[Config], Tracing],
     *,
-    service: str | None,
+    service: str | Service | None,
     overrides: Mapping[str, Any],
 ) -> Tracing:
     """Load a configuration and run it; where its ``on_error`` says so, a fault raises nothing.

@@ -20,6 +20,7 @@ PACKAGES = {
     "bentotrace_otlp",
     "bentotrace_zipkin",
 }
+START = "bentotrace_bentoml.pth"
 NOT_AT_RUN_TIME = {"protobuf", "googleapis-common-protos", "requests", "thrift"}
 
 
@@ -43,7 +44,7 @@ def metadata(wheel: Path) -> Message:
 def test_the_wheel_holds_the_packages_and_nothing_else(names: list[str]) -> None:
     top = {name.split("/")[0] for name in names}
 
-    assert {name for name in top if not name.endswith(".dist-info")} == PACKAGES
+    assert {name for name in top if not name.endswith(".dist-info")} == {*PACKAGES, START}
 
 
 def test_every_module_of_the_source_is_in_the_wheel(names: list[str], root: Path) -> None:
@@ -90,7 +91,8 @@ def test_the_extras_have_the_names_people_know(metadata: Message) -> None:
     extras = set(metadata.get_all("Provides-Extra") or ())
 
     exporters = {"jaeger", "otlp", "zipkin"}
-    assert {"all", "cli", "demo", "grpc", "instrument", "testing", "upstream"} <= extras
+    known = {"all", "bentoml", "cli", "demo", "grpc", "instrument", "testing", "upstream"}
+    assert known <= extras
     assert exporters <= extras
     assert {f"tracing-{name}" for name in exporters} <= extras
 
@@ -127,7 +129,7 @@ def test_the_sdist_holds_what_a_packager_needs(sdist: Path) -> None:
     with tarfile.open(sdist) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
 
-    assert {"LICENSE", "README.md", "setup.cfg", "setup.py", "pyproject.toml"} <= names
+    assert {"LICENSE", "README.md", "setup.cfg", "setup.py", "pyproject.toml", START} <= names
     assert "bentotrace/__init__.py" in names
     assert "plugins/bentotrace_otlp/__init__.py" in names
 

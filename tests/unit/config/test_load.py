@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -285,3 +286,13 @@ def test_an_unknown_name_knows_what_is_installed() -> None:
 
     assert caught.value.closest == "console"
     assert {"console", "otlp", "none"} <= set(caught.value.valid)
+
+
+def test_bentomls_variable_may_name_the_home_directory_and_variables(
+    write: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("services: {tracing: {sample_rate: 0.5}}\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    for path in ("~/f.yaml", "$HOME/f.yaml"):
+        assert load_config(environ={"BENTOML_CONFIG": path}).options.sample_rate == 0.5

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from bentotrace.config.lay import Service
 from bentotrace.config.load import load_config
 from bentotrace.exceptions import ConfigError
 
@@ -144,3 +145,16 @@ def test_old_names_work_with_one_note_each(write: Callable[..., str]) -> None:
         "tracing.type is the old name of tracing.exporter_type; write that",
         "tracing.zipkin.url is the old name of tracing.zipkin.endpoint; write that",
     ]
+
+
+def test_a_file_need_not_have_a_service_that_is_only_looked_for(write: Callable[..., str]) -> None:
+    def rate(text: str, service: str) -> float:
+        config = load_config(write(text), environ={}, service=Service(service, ()))
+        return config.options.sample_rate
+
+    own = "services:\n  iris: {tracing: {sample_rate: 0.5, exporter_type: none}}\n"
+
+    assert rate(own + "  tracing: {sample_rate: 0.25}\n", "iris") == 0.5
+    assert rate(own + "  tracing: {sample_rate: 0.25}\n", "rose") == 0.25
+    assert rate(own + "tracing: {sample_rate: 0.125}\n", "rose") == 0.125
+    assert rate(own, "rose") == 0.0

@@ -1,0 +1,99 @@
+"""A service as an application within a process, as its authors' own tests have it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("bentoml", reason="These tests make applications of BentoML services.")
+
+from .serving import START_TIMEOUT, environment_of
+
+SERVICE = """\
+import bentoml
+import bentotrace.integrations.bentoml as tracing
+from opentelemetry import trace
+
+@bentoml.service
+class Iris:
+    @bentoml.api
+    def classify(self, petal: float) -> str:
+        return format(trace.get_current_span().get_span_context().trace_id, "032x")
+
+from starlette.testclient import TestClient
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+def ask(app):
+    kept = InMemorySpanExporter()
+    from bentoml._internal.configuration.containers import BentoMLContainer
+    BentoMLContainer.tracer_provider.get().add_span_processor(SimpleSpanProcessor(kept))
+    with TestClient(app) as client:
+        answer = client.post("/classify", json={"petal": 1.0})
+    names = [span.name for span in kept.get_finished_spans() if span.kind.name == "SERVER"]
+    return answer, names
+"""
+
+
+def script(directory: Path, text: str, **variables: str) -> str:
+    """Run a script that has the service; gives what it printed."""
+    path = directory / "application.py"
+    path.write_text(SERVICE + text, "utf-8")
+    done = subprocess.run(
+        [sys.executable, path],
+        capture_output=True,
+        text=True,
+        timeout=START_TIMEOUT,
+        env=environment_of(directory, variables),
+        cwd=directory,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("options", ["sample_rate=0.0", 'sample_rate=1.0, excluded_urls="/c"'])
+def test_a_request_that_is_not_traced_has_its_ids_all_the_same(
+    options: str, directory: Path
+) -> None:
+    text = f"""
+tracing.install({{"exporter_type": "none"}}, {options})
+tracing.install()
+answer, names = ask(Iris.to_asgi())
+print(names, int(answer.text, 16) > 0, int(answer.headers["x-bentoml-request-id"], 16) > 0)
+"""
+
+    assert script(directory, text) == "[] True True\n"
+
+
+def test_a_provider_that_the_service_installed_itself_stays_the_global_one(
+    directory: Path,
+) -> None:
+    text = """
+own = TracerProvider()
+trace.set_tracer_provider(own)
+tracing.install({"exporter_type": "none", "sample_rate": 1})
+answer, names = ask(Iris.to_asgi())
+print(names, trace.get_tracer_provider() is own)
+"""
+
+    assert script(directory, text) == "['POST /classify'] True\n"
+
+
+@pytest.mark.parametrize(
+    "options", ['{"disabled": True}', '{"exporter_type": "otpl", "on_error": "warn"}']
+)
+def test_a_service_runs_without_tracing_where_that_is_asked_for(
+    options: str, directory: Path
+) -> None:
+    text = f"""
+tracing.install({options})
+app = Iris.to_asgi()
+with TestClient(app) as client:
+    print(client.post("/classify", json={{"petal": 1.0}}).text)
+"""
+
+    assert script(directory, text) == f"{0:032x}\n"

@@ -1,0 +1,283 @@
+"""Services that ``bentoml serve`` serves, and the spans that arrive of them."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+import urllib3
+
+pytest.importorskip("bentoml", reason="These tests serve with BentoML.")
+
+from bentotrace.testing import OTLPHTTPReceiver, ReceivedSpan
+
+from ...e2e.backends import poll
+from .serving import START_TIMEOUT, STOP_TIMEOUT, Serving, run, serving
+
+Write = Callable[[str, str], Path]
+
+IRIS = """\
+import bentoml
+import bentotrace.integrations.bentoml as tracing
+from opentelemetry import trace
+
+tracing.install()
+
+@bentoml.service(workers=2)
+class Iris:
+    @bentoml.api
+    def classify(self, petal: float) -> str:
+        with trace.get_tracer("iris").start_as_current_span("compare"):
+            return "setosa" if petal < 2 else "virginica"
+"""
+
+WITHOUT_A_LINE = """\
+import bentoml
+
+@bentoml.service
+class Iris:
+    @bentoml.api
+    def classify(self, petal: float) -> str:
+        return "setosa" if petal < 2 else "virginica"
+"""
+
+SHOP = """\
+import bentoml
+import bentotrace.integrations.bentoml as tracing
+
+tracing.install()
+
+@bentoml.service(tracing={"excluded_urls": "readyz"})
+class Stock:
+    @bentoml.api
+    def count(self, species: str) -> int:
+        return len(species)
+
+@bentoml.service(tracing={"excluded_urls": ["/readyz", "/quiet"], "sample_rate": 1})
+class Shop:
+    stock = bentoml.depends(Stock)
+
+    @bentoml.api
+    async def sell(self, species: str) -> int:
+        return await self.stock.to_async.count(species) - 1
+
+    @bentoml.api
+    def quiet(self, species: str) -> int:
+        return self.stock.count(species)
+"""
+
+
+def servers(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:
+    """Give the spans of requests."""
+    return [span for span in spans if span.kind == "server"]
+
+
+def test_a_stop_right_after_the_last_request_loses_nothing_of_any_worker(
+    write: Write, directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    write("service.py", IRIS)
+    write(
+        "bentoml.yaml",
+        f"""\
+        services:
+          tracing:
+            exporter_type: otlp
+            sample_rate: 1
+            excluded_urls: [/readyz]
+            otlp: {{protocol: http, endpoint: "{receiver.endpoint}"}}
+            processor: {{schedule_delay: 60}}
+        """,
+    )
+
+    with serving(directory, "service:Iris", BENTOML_CONFIG="bentoml.yaml") as iris:
+        ids = [iris.ask("/classify", petal=1.0).headers["x-bentoml-request-id"] for _ in range(20)]
+        code = iris.end()
+
+    assert code == 0
+    spans = receiver.spans
+    assert sorted(span.span_id for span in servers(spans)) == sorted(ids)
+    compared = [span for span in spans if span.name == "compare"]
+    assert sorted(span.parent_id or "" for span in compared) == sorted(ids)
+    (name,) = {span.service_name for span in spans}
+    assert name == "Iris"
+    said = {key: spans[0].resource[key] for key in ("service.namespace", "service.version")}
+    assert said == {"service.namespace": "Iris", "service.version": "not available"}
+    assert {span.resource["service.instance.id"] for span in spans} <= {1, 2}
+    assert iris.said().count(f"tracing to otlp (http) at {receiver.endpoint}") == 2
+
+
+def test_two_services_make_one_trace_and_an_excluded_request_none(
+    write: Write, directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    write("service.py", SHOP)
+    write(
+        "tracing.yaml",
+        f"""\
+        services:
+          Stock:
+            tracing: &otlp
+              exporter_type: otlp
+              otlp: {{protocol: http, endpoint: "{receiver.endpoint}"}}
+          Shop:
+            tracing: *otlp
+        """,
+    )
+
+    with serving(directory, "service:Shop", BENTOTRACE_CONFIG="tracing.yaml") as shop:
+        assert shop.ask("/quiet", species="setosa").data == b"6"
+        assert shop.ask("/sell", species="setosa").data == b"5"
+        assert shop.end() == 0
+
+    assert {span.trace_id for span in receiver.spans} == {receiver.spans[0].trace_id}
+    sell, count = sorted(servers(receiver.spans), key=lambda span: span.start_ns)
+    assert (sell.name, sell.service_name, sell.parent_id) == ("POST /sell", "Shop", None)
+    assert (count.name, count.service_name, count.parent_id) == (
+        "POST /count",
+        "Stock",
+        sell.span_id,
+    )
+
+
+def test_the_layout_of_the_guide_works_without_a_line_of_code(
+    write: Write, directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    installed = [str(path) for path in distribution("bentotrace").files or ()]
+    if "bentotrace_bentoml.pth" not in installed:
+        pytest.skip("An editable install has no file that starts tracing.")
+    write("service.py", WITHOUT_A_LINE)
+    write(
+        "bentoml.yaml",
+        f"""\
+        api_server:
+          tracing:
+            exporter_type: otlp
+            sample_rate: 1.0
+            excluded_urls: readyz
+            otlp:
+              protocol: http
+              endpoint: {receiver.endpoint}
+        """,
+    )
+
+    variables = {"BENTOML_CONFIG": "bentoml.yaml", "BENTOTRACE_BENTOML": "true"}
+    with serving(directory, "service:Iris", **variables) as iris:
+        iris.ask("/classify", petal=1.0)
+        assert iris.end(signal.SIGINT) == 0
+
+    (span,) = servers(receiver.spans)
+    assert (span.name, span.service_name) == ("POST /classify", "Iris")
+
+
+def test_a_bento_is_called_by_its_own_name_and_version(
+    write: Write, directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    write("service.py", IRIS)
+    write(
+        "bentofile.yaml",
+        """\
+        service: "service:Iris"
+        include: ["service.py"]
+        python: {lock_packages: false}
+        """,
+    )
+    # The workers run in the bento's own directory.
+    write(
+        "tracing.yaml",
+        f"""\
+        tracing:
+          exporter_type: otlp
+          sample_rate: 1
+          excluded_urls: /readyz
+          otlp: {{protocol: http, endpoint: "{receiver.endpoint}"}}
+        """,
+    )
+    run(directory, "build", "--version", "7")
+
+    with serving(directory, "iris:7", BENTOTRACE_CONFIG="tracing.yaml") as iris:
+        iris.ask("/classify", petal=1.0)
+        assert iris.end() == 0
+
+    (span,) = servers(receiver.spans)
+    said = {key: span.resource[f"service.{key}"] for key in ("name", "namespace", "version")}
+    assert said == {"name": "Iris", "namespace": "iris", "version": "7"}
+
+
+def test_development_keeps_every_span_when_it_reloads(
+    write: Write, directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    write("service.py", SHOP)
+    variables = {
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "BENTOML_CONFIG_OVERRIDES": '{"services": {"tracing": {"sample_rate": 0.0}}}',
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint.removesuffix("/v1/traces"),
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_SERVICE_NAME": "shop",
+        "OTEL_BSP_SCHEDULE_DELAY": "60000",
+    }
+
+    options = ("--development", "--reload")
+    with serving(directory, "service:Shop", *options, **variables) as shop:
+        shop.ask("/sell", species="setosa")
+        write("service.py", SHOP.replace("- 1", "- 2"))
+        first = receiver.wait(4, timeout=STOP_TIMEOUT)
+        answered = poll(lambda: _sold(shop), lambda sold: sold == b"4", within=START_TIMEOUT)
+        assert shop.end() == 0
+
+    assert answered == b"4"
+    unused = "sample_rate in BENTOML_CONFIG_OVERRIDES or BENTOML_CONFIG_OPTIONS is not used"
+    assert shop.said().count(unused) == 1
+    assert {span.service_name for span in receiver.spans} == {"shop"}
+    assert [span.name for span in servers(first)] == ["POST /sell"]
+    assert len(servers(receiver.spans)) >= 2
+
+
+def _sold(shop: Serving) -> bytes:
+    try:
+        return shop.ask("/sell", species="setosa").data
+    except urllib3.exceptions.HTTPError:
+        # A worker that is ended closes its connections.
+        return b""
+
+
+MISTAKES = {
+    "in a file": (
+        IRIS,
+        "services:\n  Iris:\n    tracing: {exporter_type: otpl}\n",
+        "bentoml.yaml:3:30: services.Iris.tracing.exporter_type: no exporter named 'otpl'; "
+        "did you mean otlp? installed are console, jaeger, otlp, zipkin, none",
+    ),
+    "in the decorator": (
+        IRIS.replace("workers=2", "tracing={'exporter_type': 'otlp', 'otlp': {'endpont': 'x'}}"),
+        "services: {}\n",
+        "@bentoml.service of Iris: tracing.otlp.endpont: unknown option; did you mean endpoint?",
+    ),
+    "in a service that the first one calls": (
+        SHOP.replace('"excluded_urls": "readyz"', '"sample_rate": 2'),
+        "services:\n  tracing: {exporter_type: console}\n",
+        "@bentoml.service of Stock: services.tracing.sample_rate: must be between 0 (no trace) and 1 "
+        "(every trace); 2 % is 0.02",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", MISTAKES)
+def test_a_mistake_ends_serving_with_one_message_before_there_are_workers(
+    kind: str, write: Write, directory: Path
+) -> None:
+    service, config, message = MISTAKES[kind]
+    write("service.py", service)
+    write("bentoml.yaml", config)
+    target = "service:Shop" if "Shop" in service else "service:Iris"
+
+    done = run(directory, "serve", target, "--port", "1", BENTOML_CONFIG="bentoml.yaml")
+
+    assert done.returncode == 1
+    name = "Stock" if "first" in kind else "Iris"
+    assert done.stderr == (
+        f"Error: [serve] `serve` failed: tracing of service {name} cannot be set up:\n{message}\n"
+    )
+    assert "Starting production" not in done.stdout
