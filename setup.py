@@ -9,7 +9,7 @@ import os
 from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
-START = "bentotrace_bentoml.pth"
+START = "bentotrace/integrations/bentoml/bentotrace_bentoml.pth"
 
 plugins = find_packages("plugins")
 
@@ -21,7 +21,7 @@ class BuildWithStart(build_py):
         """Build."""
         super().run()
         if not self.editable_mode:
-            self.copy_file(START, os.path.join(self.build_lib, START))
+            self.copy_file(START, os.path.join(self.build_lib, os.path.basename(START)))
 
     def get_source_files(self):
         """List what an sdist must hold."""
