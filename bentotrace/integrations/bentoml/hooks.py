@@ -102,11 +102,15 @@ class _Hooks:
         """Trace what the application of a service does in this process."""
         from bentoml._internal.configuration.containers import BentoMLContainer
         from bentoml._internal.context import trace_context
-        from opentelemetry.util.http import ExcludeList
 
+        from bentotrace.integrations.bentoml.exclusion import Excluded, ExclusionMiddleware
         from bentotrace.integrations.bentoml.lifespan import ShutdownMiddleware
         from bentotrace.integrations.bentoml.provider import ServiceTracerProvider
+        from bentotrace.pipeline.sampler import ExcludedURLs
         from bentotrace.pipeline.start import start
+
+        def set_request_id(span_id: int) -> None:
+            trace_context.request_id = span_id
 
         _log_as_bentoml_does()
         known = _known(service)
@@ -114,9 +118,15 @@ class _Hooks:
         provider = ServiceTracerProvider(tracing.provider)
         trace_context.service_name = str(provider.resource.attributes["service.name"])
         BentoMLContainer.tracer_provider.set(provider)
-        # The sampler excludes them, and all that happens below such a request.
-        BentoMLContainer.tracing_excluded_urls.set(ExcludeList([]))
+        BentoMLContainer.tracing_excluded_urls.set(Excluded())
         app = make(service, *args, **kwargs)
+        patterns = tracing.config.options.excluded_urls
+        if patterns:
+            app.add_middleware(
+                ExclusionMiddleware,
+                excluded_urls=ExcludedURLs(patterns),
+                on_request=set_request_id,
+            )
         app.add_middleware(ShutdownMiddleware, tracing=tracing)
         return app
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from opentelemetry import trace as trace_api
 
-__all__ = ["ServiceTracerProvider"]
+__all__ = ["ServiceTracerProvider", "UnrecordedSpan"]
 
 
 class ServiceTracerProvider(trace_api.TracerProvider):
@@ -34,13 +34,16 @@ class _Tracer(trace_api.Tracer):
 
     def start_span(self, *args: Any, **kwargs: Any) -> trace_api.Span:
         span = self._tracer.start_span(*args, **kwargs)
-        return span if span.is_recording() else _UnrecordedSpan(span.get_span_context())
+        return span if span.is_recording() else UnrecordedSpan(span.get_span_context())
 
     def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
         return self._tracer.start_as_current_span(*args, **kwargs)
 
 
-class _UnrecordedSpan(trace_api.NonRecordingSpan):
+class UnrecordedSpan(trace_api.NonRecordingSpan):
+    """A span with its context as an attribute."""
+
     @property
     def context(self) -> trace_api.SpanContext:
+        """What :meth:`get_span_context` gives."""
         return self.get_span_context()
