@@ -9,16 +9,15 @@ from __future__ import annotations
 import contextlib
 import http.client
 import io
-import queue
 import socket
 import ssl
-import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import urllib3.connection
 from attrs import frozen
 from urllib3.util import Url
 
+from bentotrace.transport._resolution import Address, Resolution
 from bentotrace.transport.deadline import Deadline
 from bentotrace.transport.proxy import Proxy
 
@@ -30,8 +29,6 @@ BODY_LIMIT = 64 * 1024
 # A call may end this many seconds late, which spares a system call (and with it a release of the
 # GIL) before most reads and writes.
 _TOLERANCE = 0.02
-
-_Address = tuple[socket.AddressFamily, socket.SocketKind, int, Any]
 
 
 @frozen
@@ -109,15 +106,14 @@ class _DeadlineMixin(_Base):
 
     def __init__(self, host: str, port: int, **options: Any) -> None:
         super().__init__(host, port, **options)
-        self._peer = (host, port)
         self._interrupted = False
         self._bare_socket: socket.socket | None = None
-        self._addresses: queue.SimpleQueue[list[_Address] | Exception | None] = queue.SimpleQueue()
+        self._resolution = Resolution(host, port, socket.SOCK_STREAM)
 
     def interrupt(self) -> None:
         """End what another thread is doing on this connection, with an :class:`OSError`."""
         self._interrupted = True
-        self._addresses.put(None)
+        self._resolution.interrupt()
         bare_socket = self._bare_socket
         if bare_socket is not None:
             # An SSLSocket's own shutdown() would drop its session under the other thread.
@@ -224,7 +220,7 @@ class _DeadlineMixin(_Base):
     def _new_conn(self) -> socket.socket:
         # urllib3 gives each address of a host the whole timeout, and the resolver has none.
         self.phase = "resolving"
-        addresses = self._resolve()
+        addresses = self._resolution.addresses(self.deadline)
         self.phase = "connecting"
         failure: OSError = socket.gaierror(socket.EAI_NONAME, "it has no address")
         for position, address in enumerate(addresses):
@@ -242,7 +238,7 @@ class _DeadlineMixin(_Base):
         finally:
             del failure  # or its traceback, which holds this frame, would make a cycle
 
-    def _connect_to(self, address: _Address, candidates: int) -> socket.socket:
+    def _connect_to(self, address: Address, candidates: int) -> socket.socket:
         """Connect to one of several addresses, with its share of the time that is left."""
         family, kind, protocol, target = address
         sock = socket.socket(family, kind, protocol)
@@ -262,39 +258,6 @@ class _DeadlineMixin(_Base):
             sock.close()
             raise
         return sock
-
-    def _resolve(self) -> list[_Address]:
-        """Return the host's addresses.
-
-        Raises:
-            TimeoutError: the resolver, which knows no timeout itself, did not answer in time.
-            socket.gaierror: the host has none.
-        """
-        host, port = self._peer
-        with contextlib.suppress(OSError):
-            return _addresses_of(host, port, socket.AI_NUMERICHOST)
-        answers = self._addresses
-
-        def resolve() -> None:
-            try:
-                answers.put(_addresses_of(host, port))
-            except Exception as error:
-                answers.put(error)
-
-        try:
-            threading.Thread(target=resolve, name="bentotrace-resolve", daemon=True).start()
-        except RuntimeError:
-            # The interpreter is ending and starts no threads any more.
-            resolve()
-        try:
-            answer = answers.get(timeout=self.deadline.remaining())
-        except queue.Empty:
-            raise TimeoutError from None
-        if answer is None:
-            raise ConnectionAbortedError
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
     def _tunnel(self) -> None:
         self.phase = "proxy"
@@ -378,14 +341,6 @@ def is_disconnection(error: BaseException) -> bool:
             ssl.SSLZeroReturnError,
         ),
     )
-
-
-def _addresses_of(host: str, port: int, flags: int = 0) -> list[_Address]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
-    except UnicodeError:
-        raise socket.gaierror(socket.EAI_NONAME, "it is no valid host name") from None
-    return [(family, kind, protocol, target) for family, kind, protocol, _, target in found]
 
 
 def _read_body(response: http.client.HTTPResponse) -> tuple[bytes, bool]:

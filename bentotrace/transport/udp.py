@@ -12,10 +12,10 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from attrs import define, field, frozen
 
+from bentotrace.transport._resolution import Address, Resolution
 from bentotrace.transport.deadline import Deadline, checked_timeout
 from bentotrace.transport.outcome import FailureKind, Outcome
 from bentotrace.transport.suppression import suppress_instrumentation
@@ -35,8 +35,6 @@ _SMALL_DATAGRAM = 9_216
 # two may come at once, and a receiver that waits for a processor has 10 ms until the fourth.
 _BURST_BYTES = 130_000
 _BYTES_PER_SECOND = 13_000_000
-
-_Address = tuple[socket.AddressFamily, Any]
 
 
 @frozen
@@ -58,12 +56,14 @@ class _Socket:
 
     Attributes:
         addresses: what the name resolved to, the current one first; empty before the first send.
+        resolution: the look-up of the name that runs, or ran last.
         allowance: bytes that may be sent at once; grows as time passes.
         counted_at: when that was so, on :func:`time.monotonic`'s clock.
     """
 
     pid: int
-    addresses: list[_Address] = field(factory=list)
+    addresses: list[Address] = field(factory=list)
+    resolution: Resolution | None = None
     socket: socket.socket | None = None
     allowance: float = _BURST_BYTES
     counted_at: float = 0.0
@@ -175,6 +175,8 @@ class UDPTransport:
         """Close the socket; for good, and as often as one likes."""
         self._closed = True
         if self._socket.pid == os.getpid():
+            if self._socket.resolution is not None:
+                self._socket.resolution.interrupt()
             self._socket.close()
 
     def _fitting(self, pieces: Sequence[bytes], start: int, overhead: int) -> int:
@@ -198,6 +200,8 @@ class UDPTransport:
                 return self._failure(FailureKind.TIMEOUT, reason)
             attempts += 1
             try:
+                if not here.addresses:
+                    here.addresses = self._resolve(here, deadline)
                 sock = self._connected(here)
                 sock.send(datagram)
                 # On loopback the ICMP answer of nobody listening is here already.
@@ -209,6 +213,8 @@ class UDPTransport:
                     if self._lower_limit(len(datagram)):
                         return None
                     return self._failure(FailureKind.TOO_LARGE, _reason(error, self.endpoint))
+                if self._closed and isinstance(error, ConnectionAbortedError):
+                    break
                 failure = error
                 if self._next_address(here):
                     continue
@@ -230,13 +236,16 @@ class UDPTransport:
             self._socket = _Socket(os.getpid())
         return self._socket
 
+    def _resolve(self, here: _Socket, deadline: Deadline) -> list[Address]:
+        here.resolution = Resolution(self._host, self._port, socket.SOCK_DGRAM)
+        if self._closed:
+            raise ConnectionAbortedError
+        return here.resolution.addresses(deadline)
+
     def _connected(self, here: _Socket) -> socket.socket:
         if here.socket is not None:
             return here.socket
-        if not here.addresses:
-            found = socket.getaddrinfo(self._host, self._port, type=socket.SOCK_DGRAM)
-            here.addresses = [(family, target) for family, _, _, _, target in found]
-        family, target = here.addresses[0]
+        family, _, _, target = here.addresses[0]
         made = socket.socket(family, socket.SOCK_DGRAM)
         try:
             made.connect(target)
@@ -292,6 +301,8 @@ def _pause(here: _Socket, size: int, deadline: Deadline) -> bool:
 def _kind(error: OSError) -> FailureKind:
     if isinstance(error, socket.gaierror):
         return FailureKind.NAME_RESOLUTION
+    if isinstance(error, TimeoutError):
+        return FailureKind.TIMEOUT
     if error.errno == errno.ECONNREFUSED:
         return FailureKind.REFUSED
     if error.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}:
@@ -303,6 +314,8 @@ def _reason(error: OSError, endpoint: str) -> str:
     kind = _kind(error)
     if kind is FailureKind.NAME_RESOLUTION:
         return f"the host name of {endpoint} has no address: {error.strerror}"
+    if kind is FailureKind.TIMEOUT:
+        return f"the name resolution of {endpoint} did not end within the timeout"
     if kind is FailureKind.REFUSED:
         return f"nobody listens on {endpoint}"
     if kind is FailureKind.UNREACHABLE:

@@ -202,6 +202,55 @@ def test_a_name_without_an_address_is_a_failure(make: Make) -> None:
     assert "no-such-host.invalid:6831/udp has no address" in outcome.reason
 
 
+class SlowResolver:
+    """Knows no name until it is released."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked = threading.Event()
+        self.released = threading.Event()
+        monkeypatch.setattr(socket, "getaddrinfo", self.answer)
+
+    def answer(self, *_: Any, flags: int = 0, **__: Any) -> Any:
+        if not flags:
+            self.asked.set()
+            self.released.wait(30)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+@pytest.fixture
+def slow_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowResolver]:
+    resolver = SlowResolver(monkeypatch)
+    yield resolver
+    resolver.released.set()
+
+
+def test_a_resolver_that_hangs_ends_at_the_deadline(slow_resolver: SlowResolver) -> None:
+    transport = UDPTransport("agent.test", 6831, timeout=0.2)
+    began = time.monotonic()
+
+    ((outcome, _),) = send(transport, [b"a"])
+
+    assert 0.2 <= time.monotonic() - began < 5
+    assert outcome.kind is FailureKind.TIMEOUT
+    assert outcome.reason == (
+        "the name resolution of agent.test:6831/udp did not end within the timeout"
+    )
+    transport.close()
+
+
+def test_closing_ends_a_look_up(slow_resolver: SlowResolver) -> None:
+    transport = UDPTransport("agent.test", 6831, timeout=60)
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.append(send(transport, [b"a"])[0][0]))
+    thread.start()
+    assert slow_resolver.asked.wait(10)
+
+    transport.close()
+    thread.join(10)
+
+    assert [outcome.kind for outcome in outcomes] == [FailureKind.CLOSED]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="makes the system refuse as only Linux can")
 def test_a_datagram_that_the_system_refuses_is_split_further(
     make: Make,

@@ -1,0 +1,69 @@
+"""The addresses of a host, within a deadline that the system's resolver does not know."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import threading
+from typing import Any
+
+from bentotrace.transport.deadline import Deadline
+
+__all__ = ["Address", "Resolution"]
+
+Address = tuple[socket.AddressFamily, socket.SocketKind, int, Any]
+"""Family, kind, protocol, and what to connect to."""
+
+
+class Resolution:
+    """One look-up, which another thread may interrupt, before it begins too."""
+
+    def __init__(self, host: str, port: int, kind: socket.SocketKind) -> None:
+        self._host = host
+        self._port = port
+        self._kind = kind
+        self._answers: queue.SimpleQueue[list[Address] | Exception | None] = queue.SimpleQueue()
+
+    def interrupt(self) -> None:
+        """Let :meth:`addresses` end, if it waits, with a :class:`ConnectionAbortedError`."""
+        self._answers.put(None)
+
+    def addresses(self, deadline: Deadline) -> list[Address]:
+        """Return the host's addresses.
+
+        Raises:
+            TimeoutError: the resolver did not answer in time.
+            ConnectionAbortedError: it was interrupted.
+            socket.gaierror: the host has none.
+        """
+        with contextlib.suppress(OSError):
+            return self._look_up(socket.AI_NUMERICHOST)
+
+        def look_up() -> None:
+            try:
+                self._answers.put(self._look_up())
+            except Exception as error:
+                self._answers.put(error)
+
+        try:
+            threading.Thread(target=look_up, name="bentotrace-resolve", daemon=True).start()
+        except RuntimeError:
+            # The interpreter is ending and starts no threads any more.
+            look_up()
+        try:
+            answer = self._answers.get(timeout=deadline.remaining())
+        except queue.Empty:
+            raise TimeoutError from None
+        if answer is None:
+            raise ConnectionAbortedError
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _look_up(self, flags: int = 0) -> list[Address]:
+        try:
+            found = socket.getaddrinfo(self._host, self._port, type=self._kind, flags=flags)
+        except UnicodeError:
+            raise socket.gaierror(socket.EAI_NONAME, "it is no valid host name") from None
+        return [(family, kind, protocol, target) for family, kind, protocol, _, target in found]
