@@ -22,14 +22,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import bentotrace
-from bentotrace.config.load import names_configuration
 from bentotrace.exceptions import BentotraceError
+from bentotrace.integrations.otel_choice import CONFIGURATOR, DISTRO, NAME, is_chosen
 
 __all__ = ["Configurator", "Distro", "make_distro", "warn_when_passed_over"]
 
-_NAME = "bentotrace"
-_DISTRO = "OTEL_PYTHON_DISTRO"
-_CONFIGURATOR = "OTEL_PYTHON_CONFIGURATOR"
 _TRACES = "OTEL_TRACES_EXPORTER"
 _OTHER_SIGNALS = ("OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER")
 _DECLARATIVE_FILES = ("OTEL_CONFIG_FILE", "OTEL_EXPERIMENTAL_CONFIG_FILE")
@@ -41,12 +38,12 @@ class Distro(BaseDistro):  # type: ignore[misc]
     """Sets no default of an exporter, which would win over the file."""
 
     def _configure(self, **_kwargs: Any) -> None:
-        os.environ.setdefault(_CONFIGURATOR, _NAME)
+        os.environ.setdefault(CONFIGURATOR, NAME)
 
 
 def make_distro() -> Distro | None:
     """Give the distro, or None, which is passed over, when bentotrace is only installed."""
-    return Distro() if _is_meant(_DISTRO) else None
+    return Distro() if is_chosen() else None
 
 
 class Configurator(_OTelSDKConfigurator):
@@ -61,7 +58,7 @@ class Configurator(_OTelSDKConfigurator):
     tracing: bentotrace.Tracing | None = None
 
     def _configure(self, **kwargs: Any) -> None:
-        if not _is_meant(_CONFIGURATOR):
+        if not is_chosen():
             _configure_next(**kwargs)
             return
         for name in _DECLARATIVE_FILES:
@@ -70,7 +67,7 @@ class Configurator(_OTelSDKConfigurator):
                     "%s is set, and bentotrace is chosen: the file that it names is not read; "
                     "unset it, or set %s to another configurator",
                     name,
-                    _CONFIGURATOR,
+                    CONFIGURATOR,
                 )
         try:
             self.tracing = bentotrace.configure()
@@ -98,31 +95,25 @@ class Configurator(_OTelSDKConfigurator):
 
 def warn_when_passed_over() -> None:
     """Say what to set when another distribution was started though bentotrace is configured."""
-    chosen = os.environ.get(_DISTRO), os.environ.get(_CONFIGURATOR)
     started = Configurator().tracing is not None  # type: ignore[no-untyped-call]
-    if not started and chosen == (None, None) and names_configuration():
+    if not started and CONFIGURATOR not in os.environ and is_chosen():
         _logger.warning(
             "another distribution of OpenTelemetry started first, so the configuration of "
             "bentotrace is not used; set %s=%s, or start with: bentotrace run",
-            _DISTRO,
-            _NAME,
+            DISTRO,
+            NAME,
         )
-
-
-def _is_meant(variable: str) -> bool:
-    """Tell whether bentotrace is asked for by name, or by its configuration."""
-    return os.environ.get(variable, "").strip() == _NAME or names_configuration()
 
 
 def _configure_next(**kwargs: Any) -> None:
     """Let the configurator start that would have started without bentotrace."""
     found = entry_points(group="opentelemetry_configurator")
-    other = next((entry_point for entry_point in found if entry_point.name != _NAME), None)
+    other = next((entry_point for entry_point in found if entry_point.name != NAME), None)
     if other is None:
         return
 
     def is_true(record: logging.LogRecord) -> bool:
-        return record.args != (other.name, _NAME)
+        return record.args != (other.name, NAME)
 
     # OpenTelemetry would say that the other one is not loaded.
     logging.getLogger("opentelemetry.instrumentation.auto_instrumentation._load").addFilter(is_true)

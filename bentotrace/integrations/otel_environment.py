@@ -1,4 +1,4 @@
-"""Makes bentotrace the distribution of ``opentelemetry-instrument`` where it is configured.
+"""Makes bentotrace the distribution of ``opentelemetry-instrument`` where it is chosen.
 
 That command imports this module, as it does every one in the entry-point group
 ``opentelemetry_environment_variables``, before it starts the program. Importing it has an effect
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 
-from bentotrace.config.load import names_configuration
+from bentotrace.integrations.otel_choice import DISTRO, NAME, is_chosen
 
 __all__: list[str] = []
 
-if names_configuration() and "OTEL_PYTHON_CONFIGURATOR" not in os.environ:
-    os.environ.setdefault("OTEL_PYTHON_DISTRO", "bentotrace")
+if is_chosen():
+    os.environ.setdefault(DISTRO, NAME)

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
-
 import bentotrace
+from bentotrace.integrations.wsgi import TracingMiddleware
 
-bentotrace.configure("tracing.yaml")
+tracing = bentotrace.configure("tracing.yaml")
 
 
 def shelf(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -16,4 +15,4 @@ def shelf(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[b
     return [environ["PATH_INFO"].encode()]
 
 
-app = OpenTelemetryMiddleware(shelf)
+app = TracingMiddleware(shelf, tracing)

@@ -79,10 +79,11 @@ def test_being_only_installed_changes_nothing(
 
 @pytest.mark.parametrize("variable", ["OTEL_PYTHON_DISTRO", "OTEL_PYTHON_CONFIGURATOR"])
 def test_asked_for_by_name_it_takes_the_variables_alone(
-    variable: str, instrument: Instrument, receiver: OTLPHTTPReceiver
+    variable: str, instrument: Instrument, receiver: OTLPHTTPReceiver, beside_another_distro: str
 ) -> None:
     instrument(
         **{variable: "bentotrace"},
+        PYTHONPATH=beside_another_distro,
         OTEL_TRACES_EXPORTER="otlp",
         OTEL_EXPORTER_OTLP_PROTOCOL="http/protobuf",
         OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint,
@@ -185,14 +186,15 @@ def test_another_distribution_starts_where_bentotrace_is_only_installed(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("variable", ["OTEL_PYTHON_DISTRO", "OTEL_PYTHON_CONFIGURATOR"])
 def test_another_distribution_that_is_asked_for_by_name_starts(
-    instrument: Instrument, receiver: OTLPHTTPReceiver, beside_another_distro: str
+    variable: str, instrument: Instrument, receiver: OTLPHTTPReceiver, beside_another_distro: str
 ) -> None:
     done = instrument(
         BENTOTRACE_CONFIG="tracing.yaml",
         PYTHONPATH=beside_another_distro,
-        OTEL_PYTHON_DISTRO="other",
-        OTEL_PYTHON_CONFIGURATOR="other",
+        OTEL_TRACES_EXPORTER="console",
+        **{variable: "other"},
     )
 
     assert '"name": "work"' in done.stdout
