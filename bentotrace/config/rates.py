@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 from attrs import frozen
 
-from bentotrace.config.hint_kind import strict_float, strict_str
+from bentotrace.config.hint_kind import kind_of, strict_float, strict_str
 from bentotrace.config.kind import Kind, unexpected
 from bentotrace.config.kinds import check_pattern
 from bentotrace.config.report import PartError, Path, closest
+from bentotrace.config.supply import Supplied
 
 __all__ = ["ROUTE_RATES", "RouteRate", "check_rate"]
 
@@ -45,10 +46,16 @@ def _check_match(value: object) -> None:
     check_pattern(strict_str(value))
 
 
+def _read_rate(value: object) -> float:
+    if isinstance(value, Supplied):
+        value = kind_of(float).parse(value)
+    return check_rate(strict_float(value))
+
+
 _EXAMPLE = "{match: /predict, rate: 0.5}"
 _CHECKS: Mapping[str, Callable[[object], object]] = {
     "match": _check_match,
-    "rate": lambda value: check_rate(strict_float(value)),
+    "rate": _read_rate,
 }
 
 
@@ -59,7 +66,7 @@ def _route_rates(value: object) -> tuple[RouteRate, ...]:
     errors = [found for index, item in enumerate(value) for found in _errors(item, (index,))]
     if errors:
         raise PartError(errors)
-    return tuple(RouteRate(item["match"], float(item["rate"])) for item in value)
+    return tuple(RouteRate(item["match"], _read_rate(item["rate"])) for item in value)
 
 
 def _errors(item: object, path: Path) -> Iterator[tuple[Path, str]]:

@@ -20,7 +20,7 @@ _MAX_BYTES = 64 * 1024
 
 
 class Supplied(str):
-    """Text that stands for a whole option; it is read as a variable's is."""
+    """Text that stands for a value; where that is no text, it is read as a variable's is."""
 
     __slots__ = ()
 
@@ -71,7 +71,7 @@ class _Supply:
 
     def replace(self, value: Any, path: Path) -> Any:
         if isinstance(value, Mapping) and _is_reference(value):
-            return self.text(value, path) or ""
+            return Supplied(self.text(value, path) or "")
         return self.within(value, path)
 
     def text(self, reference: Mapping[str, Any], path: Path) -> str | None:

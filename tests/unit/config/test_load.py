@@ -89,6 +89,22 @@ def test_a_batch_larger_than_the_queue_is_a_warning_to_whom_gave_its_size(load: 
     )
 
 
+def test_a_rate_may_come_from_a_variable_or_a_file(load: Load, tmp_path: Path) -> None:
+    (tmp_path / "rate").write_text("0.25\n")
+    text = (
+        "tracing:\n  sample_rates:\n"
+        "    - {match: /a, rate: {env: RATE}}\n"
+        "    - match: b\n      rate: ${RATE:-1}\n"
+        f"    - {{match: /c, rate: {{file: {tmp_path / 'rate'}}}}}\n"
+    )
+
+    found = load(text, {"RATE": "0.5"}).options.sample_rates
+
+    assert [item.rate for item in found] == [0.5, 0.5, 0.25]
+    with pytest.raises(ConfigError, match=r"sample_rates\[0\].rate: expected a number"):
+        load(text, {"RATE": "half"})
+
+
 def test_rates_from_code_are_checked_as_those_of_a_file_are(load: Load) -> None:
     rates = [{"match": "/a", "rate": 0.5}, {"match": "b", "rate": 1}]
 
