@@ -20,9 +20,12 @@ _MAX_BYTES = 64 * 1024
 
 
 class Supplied(str):
-    """Text that stands for a whole option; it is read as a variable's is."""
+    """Text that stands for a whole option, often a secret; it is read as a variable's is."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
 
 
 def supply(
