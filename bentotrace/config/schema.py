@@ -11,6 +11,7 @@ from attrs import frozen
 
 from bentotrace.config.hint_kind import kind_of
 from bentotrace.config.kind import Kind
+from bentotrace.config.report import PartError
 from bentotrace.config.supply import Supplied
 from bentotrace.plugin import Option
 
@@ -58,6 +59,8 @@ class Leaf:
             typed = self.kind.convert(value)
             if self.attribute.validator is not None:
                 self.attribute.validator(None, self.attribute, typed)
+        except PartError:
+            raise
         except (TypeError, ValueError) as error:
             raise ValueError(self._reason(error, value)) from None
         return typed

@@ -53,7 +53,6 @@ COMMON = {
     "OTEL_PROPAGATORS": Row("baggage, baggage", ("baggage",), ["tracecontext", "baggage"], "b4"),
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": count("-1"),
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": count("nine"),
-    "BENTOTRACE_ON_ERROR": Row("warn", "warn", "disable", "panic"),
     "OTEL_BSP_MAX_QUEUE_SIZE": count("0"),
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": count(),
     "OTEL_BSP_SCHEDULE_DELAY": Row("1500", 1.5, "1s", "1s"),
