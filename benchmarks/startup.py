@@ -61,10 +61,11 @@ _START_THEIRS = (
 
 
 def start_once(start: str, file: Path, environ: Mapping[str, str]) -> float:
-    """Give the seconds that one fresh process takes."""
+    """Give the seconds that one fresh process takes; it runs what is installed, not a checkout."""
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _TIMED.format(start=start), str(file)],
         env={**environ},
+        cwd=file.parent,
         capture_output=True,
         text=True,
         timeout=60,

@@ -27,6 +27,7 @@ from bentotrace.config.kinds import (
     Address,
     milliseconds,
 )
+from bentotrace.config.range import Range
 from bentotrace.transport.outcome import Outcome
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "ExporterPlugin",
     "Kind",
     "Option",
+    "Range",
     "Stability",
     "Target",
     "Variable",
@@ -138,7 +140,7 @@ def option(
         unit: unit of the number, as "bytes"; durations are always seconds.
         kind: how values are read, such as :data:`DURATION` or :data:`HEADERS`.
         old_names: names that it had at the top of its exporter's section; they still work.
-        validator: attrs validator(s), for range and form; each raises ValueError.
+        validator: attrs validator(s), such as :class:`Range`; each raises ValueError.
     """
     record = Option(
         help=help,

@@ -9,7 +9,7 @@ import attrs
 import click
 
 import bentotrace
-from bentotrace.config.explain import ExplainedOption, Explanation
+from bentotrace.config.explain import ExplainedOption, Explanation, Given
 from bentotrace.config.explain import explain as explain_config
 
 __all__ = ["explain"]
@@ -53,10 +53,14 @@ def _show_options(options: tuple[ExplainedOption, ...]) -> None:
     name = max(len(path) for path, _, _ in rows)
     value = min(max(len(text) for _, text, _ in rows), 32)
     for path, text, option in rows:
-        click.echo(f"  {path:<{name}}  {text:<{value}}  {option.source}")
+        click.echo(f"  {path:<{name}}  {text:<{value}}  {_source(option)}")
         for other in option.overrode:
             over = f"over {_text(other.value)}"
-            click.echo(f"  {'':<{name}}  {over:<{value}}  {other.source}")
+            click.echo(f"  {'':<{name}}  {over:<{value}}  {_source(other)}")
+
+
+def _source(given: ExplainedOption | Given) -> str:
+    return f"{given.source}, read as {given.read_as}" if given.read_as else given.source
 
 
 def _value(option: ExplainedOption) -> str:

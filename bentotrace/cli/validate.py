@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from collections.abc import Sequence
 
 import attrs
 import click
 
 import bentotrace
-from bentotrace.config.report import Note, Problem
-from bentotrace.exceptions import ConfigError
+from bentotrace.config.report import Note, Position, Problem
+from bentotrace.exceptions import ConfigError, PluginError
 
 __all__ = ["validate"]
 
@@ -35,9 +37,13 @@ def validate(file: str, service: str | None, form: str) -> int:
     notes: Sequence[Note] = ()
     names: list[str] = []
     try:
-        config = bentotrace.load_config(file, service=service)
+        # What a plugin prints when it is imported is in no format.
+        with contextlib.redirect_stdout(sys.stderr):
+            config = bentotrace.load_config(file, service=service)
     except ConfigError as error:
         problems = error.problems
+    except PluginError as error:
+        problems = [Problem(Position(file), "", str(error))]
     else:
         notes = config.notes
         names = [exporter.plugin.name for exporter in config.exporters]

@@ -26,10 +26,12 @@ class Given:
     Attributes:
         value: plain; ``"***"`` in place of a secret.
         source: a variable's name, ``file:line:column``, ``configure()`` or ``default``.
+        read_as: a variable's bare number with the unit that it was given, as "500 ms", or "".
     """
 
     value: Any
     source: str
+    read_as: str = ""
 
 
 @frozen
@@ -42,6 +44,7 @@ class ExplainedOption:
         source: where that comes from.
         overrode: what it won over, the highest first, without the default.
         unit: unit of the number, or "".
+        read_as: as in :class:`Given`.
     """
 
     path: str
@@ -49,6 +52,7 @@ class ExplainedOption:
     source: str
     overrode: tuple[Given, ...] = ()
     unit: str = ""
+    read_as: str = ""
 
 
 @frozen
@@ -130,13 +134,23 @@ def _option(setting: Setting, path: str, given: list[Given]) -> ExplainedOption:
     first, *others = given
     rest = tuple(other for other in others if other.source != Origin.DEFAULT.value)
     unit = "s" if setting.leaf.kind is DURATION else setting.leaf.record.unit
-    return ExplainedOption(path, first.value, first.source, rest, unit or "")
+    return ExplainedOption(path, first.value, first.source, rest, unit or "", first.read_as)
 
 
 def _given(setting: Setting, candidate: Candidate) -> Given:
     value = setting.typed(candidate)
     shown = _masked(value) if setting.leaf.record.secret else _plain(value)
-    return Given(shown, candidate.source)
+    read_as = _read_as(candidate.text, value) if setting.leaf.kind is DURATION else ""
+    return Given(shown, candidate.source, read_as)
+
+
+def _read_as(text: str, seconds: float) -> str:
+    """Tell the unit that a duration without one was given: some variables hold milliseconds."""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    return f"{text} s" if number == seconds else f"{text} ms"
 
 
 def _masked(value: Any) -> Any:

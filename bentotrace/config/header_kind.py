@@ -71,8 +71,9 @@ def _parse_headers(text: str) -> dict[str, str]:
     return headers
 
 
-_TEXT = {"type": "string"}
-_PAIR = {"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2}
+_NAME = {"pattern": f"^{_HEADER_NAME}$"}
+_LINE = {"type": "string", "pattern": r"^[^\r\n\0]*$"}
+_PAIR = {"type": "array", "items": _LINE, "minItems": 2, "maxItems": 2}
 
 HEADERS = Kind(
     "headers",
@@ -81,7 +82,7 @@ HEADERS = Kind(
     takes_mapping=True,
     json_schema={
         "anyOf": [
-            {"type": "object", "additionalProperties": _TEXT},
+            {"type": "object", "propertyNames": _NAME, "additionalProperties": _LINE},
             {"type": "array", "items": _PAIR},
         ]
     },

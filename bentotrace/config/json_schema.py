@@ -2,20 +2,22 @@
 
 It takes every document that :func:`bentotrace.load_config` takes, for each service of the file,
 while no ``OTEL_*`` variable is set. An exporter's section is checked when the file selects the
-exporter, as loading does, and none is when the file may disable tracing. Ranges, and what several
-options mean together, are left to loading.
+exporter, as loading does, and none is when the file may disable tracing. What a URL, an address or
+a regular expression is made of, and what several options mean together, is left to loading.
 """
 
 from __future__ import annotations
 
 import enum
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bentotrace import registry
 from bentotrace.config.locate import PLACES
 from bentotrace.config.options import TracingOptions
+from bentotrace.config.range import Range
 from bentotrace.config.report import Report
 from bentotrace.config.schema import Leaf, Section, section_of
 from bentotrace.exceptions import PluginError
@@ -124,6 +126,7 @@ def _tracing(exporters: Sequence[tuple[ExporterPlugin, _Schema]]) -> _Schema:
         "type": ["object", "null"],
         "properties": properties,
         "additionalProperties": False,
+        "allOf": [_filled_only_with(selector, name) for name in registry.sections()],
         "if": {"properties": {"disabled": {"enum": [False, None]}}},
         "then": {
             # With the same description, or editors offer the option twice.
@@ -143,9 +146,21 @@ def _tracing(exporters: Sequence[tuple[ExporterPlugin, _Schema]]) -> _Schema:
 
 def _known_exporters() -> _Schema:
     names = list(dict.fromkeys((*registry.names(), *registry.sections())))
-    # Names are stripped of space around them.
-    name = {"anyOf": [{"enum": names}, {"type": "string", "pattern": r"^\s|\s$"}]}
+    # Names are stripped of space around them; those without are listed for editors.
+    spaced = rf"^\s*({'|'.join(map(re.escape, names))})\s*$"
+    name = {"anyOf": [{"enum": names}, {"type": "string", "pattern": spaced}]}
     return _option_values({"anyOf": [*name["anyOf"], {"type": "array", "items": name}]})
+
+
+def _filled_only_with(selector: Leaf, section: str) -> _Schema:
+    """Ask for an exporter where a section is filled."""
+    filled = {"not": {"anyOf": [{"enum": [None, False, 0, "", [], {}]}, _SUBSTITUTED]}}
+    names = (selector.name, *selector.record.old_names)
+    given = [{"required": [name], "properties": {name: {"not": _NOTHING}}} for name in names]
+    return {
+        "if": {"required": [section], "properties": {section: filled}},
+        "then": {"anyOf": given},
+    }
 
 
 def _selects(name: str, old_names: Iterable[str]) -> _Schema:
@@ -198,7 +213,7 @@ def _properties(section: Section, variables: _Variables | None = None) -> _Schem
     for path, leaf in section.leaves():
         for name in leaf.record.old_names:
             old = {"description": f"The old name of {'.'.join(path)}.", "deprecated": True}
-            properties.setdefault(name, {**old, **_option_values(leaf.kind.json_schema)})
+            properties.setdefault(name, {**old, **_option_values(_in_range(leaf))})
     return properties
 
 
@@ -214,11 +229,27 @@ def _children(section: Section, variables: _Variables) -> _Schema:
 def _option(leaf: Leaf, variables: Sequence[Variable]) -> _Schema:
     described = {
         "description": _description(leaf, variables),
-        **_option_values(leaf.kind.json_schema),
+        **_option_values(_in_range(leaf)),
     }
     default = None if leaf.record.secret else _plain(leaf.default)
     # An empty default is worth no completion.
     return described if default in (None, "", [], {}) else {**described, "default": default}
+
+
+def _in_range(leaf: Leaf) -> _Schema:
+    """Add the range of an option to the numbers among its kind's values."""
+    schema = dict(leaf.kind.json_schema)
+    validator = leaf.attribute.validator
+    if not schema or not isinstance(validator, Range):
+        return schema
+    alternatives = schema["anyOf"] if list(schema) == ["anyOf"] else [schema]
+    bounds = validator.json_schema
+    return {
+        "anyOf": [
+            {**found, **bounds} if found.get("type") in {"integer", "number"} else found
+            for found in alternatives
+        ]
+    }
 
 
 def _description(leaf: Leaf, variables: Sequence[Variable]) -> str:

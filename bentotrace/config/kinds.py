@@ -127,9 +127,10 @@ def _address(value: object) -> Address:
 
 
 _TEXT = {"type": "string"}
-_TEXTS = {"type": "array", "items": _TEXT}
+_FILLED = {"type": "string", "pattern": r"\S"}
+_ONE_NAME = {"type": "string", "pattern": r"^[^,]*[^,\s][^,]*$"}
 
-ADDRESS = Kind("a URL or host:port", _address, json_schema=_TEXT)
+ADDRESS = Kind("a URL or host:port", _address, json_schema=_FILLED)
 """Where to send; typed as :class:`Address`, a ``str``."""
 
 DURATION = Kind(
@@ -150,14 +151,20 @@ DURATION = Kind(
 """Seconds as a number, or text with a unit; typed as float seconds."""
 
 NAMES = Kind(
-    "a name or a list of names", _names, parse_list, json_schema={"anyOf": [_TEXT, _TEXTS]}
+    "a name or a list of names",
+    _names,
+    parse_list,
+    json_schema={"anyOf": [_ONE_NAME, {"type": "array", "items": _FILLED, "uniqueItems": True}]},
 )
 """One name or several; typed as ``tuple[str, ...]``."""
 
 PATTERNS = Kind(
-    "regular expressions", _patterns, _parse_patterns, json_schema={"anyOf": [_TEXT, _TEXTS]}
+    "regular expressions",
+    _patterns,
+    _parse_patterns,
+    json_schema={"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
 )
 """Comma-separated regular expressions, or a list of them; typed as ``tuple[str, ...]``."""
 
-PEM_FILE = Kind("a PEM file", lambda value: check_pem_file(strict_str(value)), json_schema=_TEXT)
+PEM_FILE = Kind("a PEM file", lambda value: check_pem_file(strict_str(value)), json_schema=_FILLED)
 """Path of a file of certificates or a key, which is there and is PEM; typed as ``str``."""

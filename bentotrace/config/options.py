@@ -12,7 +12,8 @@ from attrs import frozen, validators
 from bentotrace.config.kind import Kind
 from bentotrace.config.kinds import DURATION, NAMES, PATTERNS, milliseconds
 from bentotrace.config.propagators import PROPAGATORS
-from bentotrace.config.rates import ROUTE_RATES, RouteRate, check_rate
+from bentotrace.config.range import Range
+from bentotrace.config.rates import ROUTE_RATES, SAMPLE_RATE, RouteRate
 from bentotrace.config.report import closest
 from bentotrace.plugin import Variable, option
 
@@ -61,21 +62,11 @@ def _parse_attributes(text: str) -> dict[str, str]:
     return {name.strip(): unquote(value.strip()) for name, _, value in pairs}
 
 
-def _at_least(bound: float) -> Any:
-    def check(_instance: object, _attribute: object, value: float) -> None:
-        if value < bound:
-            raise ValueError(f"must be at least {bound:g}")
-
-    return check
+_positive = Range(above=0)
 
 
-def _positive(_instance: object, _attribute: object, value: float) -> None:
-    if value <= 0:
-        raise ValueError("must be more than 0")
-
-
-def _rate(_instance: object, _attribute: object, value: float) -> None:
-    check_rate(value)
+def _at_least(bound: float) -> Range:
+    return Range(bound)
 
 
 def _signals(_instance: object, _attribute: object, value: Sequence[str]) -> None:
@@ -138,7 +129,7 @@ class ProcessorOptions:
         default=None,
         kind=DURATION,
         env=[Variable("OTEL_BSP_EXPORT_TIMEOUT", milliseconds)],
-        validator=validators.optional(_positive),
+        validator=_positive,
         help="How long one export may take, when that is less than the exporter's timeout.",
     )
     shutdown_timeout: float = option(
@@ -198,7 +189,7 @@ class TracingOptions:
     sample_rate: float = option(
         default=0.0,
         env=["OTEL_TRACES_SAMPLER_ARG"],
-        validator=_rate,
+        validator=SAMPLE_RATE,
         help="The share of traces that is recorded, from 0 to 1.",
     )
     sample_rates: tuple[RouteRate, ...] = option(
@@ -237,7 +228,7 @@ class TracingOptions:
         default=None,
         unit="characters",
         env=["OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"],
-        validator=validators.optional(_at_least(1)),
+        validator=_at_least(1),
         help="Attribute values longer than this are cut.",
     )
     resource: ResourceOptions = option(

@@ -9,10 +9,11 @@ from attrs import frozen
 from bentotrace.config.hint_kind import kind_of, strict_float, strict_str
 from bentotrace.config.kind import Kind, unexpected
 from bentotrace.config.kinds import check_pattern
+from bentotrace.config.range import Range
 from bentotrace.config.report import PartError, Path, closest
 from bentotrace.config.supply import Supplied
 
-__all__ = ["ROUTE_RATES", "RouteRate", "check_rate"]
+__all__ = ["ROUTE_RATES", "SAMPLE_RATE", "RouteRate"]
 
 
 @frozen
@@ -28,16 +29,17 @@ class RouteRate:
     rate: float
 
 
-def check_rate(rate: float) -> float:
-    """Check a sample rate.
+@frozen
+class _Share(Range):
+    """A share, which is easily mistaken for a percentage."""
 
-    Raises:
-        ValueError: with what is valid.
-    """
-    if not 0.0 <= rate <= 1.0:
-        hint = f"; {rate:g} % is {rate / 100:g}" if 1.0 < rate <= 100.0 else ""
-        raise ValueError(f"must be between 0 (no trace) and 1 (every trace){hint}")
-    return rate
+    def reason(self, value: float) -> str:
+        hint = f"; {value:g} % is {value / 100:g}" if 1.0 < value <= 100.0 else ""
+        return f"must be between 0 (no trace) and 1 (every trace){hint}"
+
+
+SAMPLE_RATE = _Share(0, 1)
+"""The validator of a sample rate."""
 
 
 def _check_match(value: object) -> None:
@@ -49,7 +51,9 @@ def _check_match(value: object) -> None:
 def _read_rate(value: object) -> float:
     if isinstance(value, Supplied):
         value = kind_of(float).parse(value)
-    return check_rate(strict_float(value))
+    rate = strict_float(value)
+    SAMPLE_RATE(None, None, rate)
+    return rate
 
 
 _EXAMPLE = "{match: /predict, rate: 0.5}"
@@ -97,7 +101,7 @@ ROUTE_RATES = Kind(
             "type": "object",
             "properties": {
                 "match": {"type": "string"},
-                "rate": {"type": "number"},
+                "rate": {"type": "number", **SAMPLE_RATE.json_schema},
             },
             "required": ["match", "rate"],
             "additionalProperties": False,

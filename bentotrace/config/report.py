@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 from attrs import define, field, frozen
@@ -133,6 +132,8 @@ def closest(name: str, valid: Iterable[str], alike: float = 0.6) -> str | None:
         valid: the valid ones.
         alike: how much, from 0 (not at all) to 1 (the same).
     """
+    import difflib
+
     by_letters = {squeeze(candidate): candidate for candidate in valid}
     found: Sequence[str] = difflib.get_close_matches(squeeze(name), by_letters, n=1, cutoff=alike)
     return by_letters[found[0]] if found else None

@@ -43,12 +43,14 @@ class Candidate:
         source: the source as a person reads it: a variable's name, ``file:line:column``, …
         value: a plain value; of a variable or a default, the typed one.
         position: where a problem with it is reported.
+        text: what a variable held; "" for the others.
     """
 
     origin: Origin
     source: str
     value: Any = field(repr=False)
     position: Position
+    text: str = field(default="", repr=False)
 
 
 @frozen
@@ -257,4 +259,4 @@ def _from_variables(
         except ValueError as error:
             report.warn(f"{variable.name} is malformed and ignored: {error}")
             continue
-        yield Candidate(Origin.VARIABLE, variable.name, value, Position(variable.name))
+        yield Candidate(Origin.VARIABLE, variable.name, value, Position(variable.name), text)

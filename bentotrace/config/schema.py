@@ -11,6 +11,7 @@ from attrs import frozen
 
 from bentotrace.config.hint_kind import kind_of
 from bentotrace.config.kind import Kind
+from bentotrace.config.report import PartError
 from bentotrace.config.supply import Supplied
 from bentotrace.plugin import Option
 
@@ -54,10 +55,22 @@ class Leaf:
         """
         if isinstance(value, Supplied):
             value = self.kind.parse(value)
-        typed = self.kind.convert(value)
-        if self.attribute.validator is not None:
-            self.attribute.validator(None, self.attribute, typed)
+        try:
+            typed = self.kind.convert(value)
+            if self.attribute.validator is not None:
+                self.attribute.validator(None, self.attribute, typed)
+        except PartError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise ValueError(self._reason(error, value)) from None
         return typed
+
+    def _reason(self, error: Exception, value: Any) -> str:
+        # Validators of attrs put the attribute and the value behind the message, and into it.
+        reason = str(error.args[0]) if error.args else "is not valid"
+        if self.record.secret and isinstance(value, str) and value in reason:
+            return "is not valid; why is not shown, since that holds the value"
+        return reason
 
 
 @frozen

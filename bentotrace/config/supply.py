@@ -20,9 +20,12 @@ _MAX_BYTES = 64 * 1024
 
 
 class Supplied(str):
-    """Text that stands for a value; where that is no text, it is read as a variable's is."""
+    """Text that stands for a value, often a secret; what is no text is read as a variable's is."""
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
 
 
 def supply(

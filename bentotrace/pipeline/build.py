@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from importlib.metadata import version
 from typing import Any, Literal, get_args
 
 from attrs import evolve
@@ -12,7 +11,7 @@ from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from bentotrace import registry
+from bentotrace import __version__, registry
 from bentotrace.config.load import Config, ExporterConfig
 from bentotrace.config.options import TracingOptions
 from bentotrace.exceptions import PluginError, ProviderExistsError
@@ -195,7 +194,7 @@ def _processor(
         resource=resource,
         service_name=str(resource.attributes.get(SERVICE_NAME, "")),
         logger=logger,
-        user_agent=f"bentotrace/{version('bentotrace')}",
+        user_agent=f"bentotrace/{__version__}",
         report=reports.add,
     )
     endpoint = exporter.target.endpoint if exporter.target is not None else ""

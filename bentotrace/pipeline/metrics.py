@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from importlib.metadata import version
 
 from opentelemetry.metrics import CallbackOptions, Observation, get_meter
 
+from bentotrace import __version__
 from bentotrace.pipeline import lifetime
 from bentotrace.pipeline.status import DestinationStatus, DropReason
 
@@ -24,7 +24,7 @@ _Read = Callable[[DestinationStatus], Iterable[tuple[int, str]]]
 @cache
 def observe_pipelines() -> None:
     """Make the instruments, once in a process; they read every pipeline with ``sdk_metrics``."""
-    meter = get_meter("bentotrace", version("bentotrace"))
+    meter = get_meter("bentotrace", __version__)
     for kind, name, what, component, read in (
         (
             meter.create_observable_up_down_counter,

@@ -9,8 +9,9 @@ from attrs import field, frozen
 
 __all__ = ["FailureDetail", "FailureKind", "Outcome", "one_line", "without_credentials"]
 
-_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?//")
-_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]*)(?::[0-9]*)?")
+# Of slashes there may be too few or too many.
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+|/+")
+_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]+)(?::[0-9]*)?")
 _MESSAGE_LENGTH = 200
 
 
@@ -93,8 +94,10 @@ def without_credentials(url: str) -> str:
     scheme = _SCHEME.match(url)
     start = scheme.end() if scheme else 0
     authority = re.split("[/?#]", url[start:], maxsplit=1)[0]
-    # An unquoted slash in a password ends the authority early, and leaves half the password in it.
-    broken = _HOST_AND_PORT.fullmatch(authority) is None and "@" not in authority
+    # An unquoted slash in a password ends the authority early, and leaves half the password in it;
+    # so does one behind a scheme without its colon.
+    broken = scheme is None or _HOST_AND_PORT.fullmatch(authority) is None
+    broken = broken and "@" not in authority
     userinfo = (url[start:] if broken else authority).rpartition("@")[0]
     return url[:start] + url[start + len(userinfo) :].removeprefix("@")
 

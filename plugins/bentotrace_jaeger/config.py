@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from attrs import frozen
 
 from bentotrace.exceptions import OptionError
-from bentotrace.plugin import ADDRESS, HEADERS, PEM_FILE, Address, Kind, kind_of, option
+from bentotrace.plugin import ADDRESS, HEADERS, PEM_FILE, Address, Kind, Range, kind_of, option
 from bentotrace.transport.udp import MAX_DATAGRAM, MIN_DATAGRAM
 from bentotrace_jaeger.destination import (
     Agent,
@@ -35,14 +35,6 @@ def _protocol(value: object) -> str:
     return protocol
 
 
-def _between(low: int, high: int) -> Any:
-    def check(_instance: object, _attribute: object, value: int | None) -> None:
-        if value is not None and not low <= value <= high:
-            raise ValueError(f"must be between {low} and {high}")
-
-    return check
-
-
 @frozen
 class ThriftOptions:
     """The section ``jaeger.thrift``: the agent, and what only Thrift over HTTP uses."""
@@ -57,7 +49,7 @@ class ThriftOptions:
         default=None,
         env=[_PREFIX + "AGENT_PORT"],
         old_names=["port"],
-        validator=_between(1, 65535),
+        validator=Range(1, 65535),
         help="UDP port on which the agent takes Thrift's compact protocol; 6831 when left out.",
     )
     udp_split_oversized_batches: bool = option(
@@ -69,7 +61,7 @@ class ThriftOptions:
     max_packet_size: int = option(
         default=65_000,
         unit="bytes",
-        validator=_between(MIN_DATAGRAM, MAX_DATAGRAM),
+        validator=Range(MIN_DATAGRAM, MAX_DATAGRAM),
         help="Size of a datagram, at the most.",
     )
     certificate_file: str | None = option(

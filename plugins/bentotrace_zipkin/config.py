@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from bentotrace.plugin import ADDRESS, HEADERS, PEM_FILE, Address, Kind, option
+from bentotrace.plugin import ADDRESS, HEADERS, PEM_FILE, Address, Kind, Range, option
 
 __all__ = ["ZipkinOptions"]
 
@@ -36,7 +36,7 @@ def _endpoint(value: object) -> Address:
     return address
 
 
-def _ip_address(cls: type[IPv4Address | IPv6Address], example: str) -> Kind:
+def _ip_address(cls: type[IPv4Address | IPv6Address], example: str, pattern: str) -> Kind:
     def convert(value: object) -> str:
         try:
             if not isinstance(value, str):
@@ -47,12 +47,7 @@ def _ip_address(cls: type[IPv4Address | IPv6Address], example: str) -> Kind:
             message = f"is no {version} address; write it as {example}"
             raise ValueError(message) from None
 
-    return Kind("an address", convert, json_schema={"type": "string"})
-
-
-def _port(_instance: object, _attribute: object, value: int | None) -> None:
-    if value is not None and not 1 <= value <= 65535:
-        raise ValueError("must be between 1 and 65535")
+    return Kind("an address", convert, json_schema={"type": "string", "pattern": pattern})
 
 
 @frozen
@@ -61,23 +56,23 @@ class ZipkinOptions:
 
     endpoint: Address = option(
         default=Address(_EXAMPLE),
-        kind=Kind("a URL", _endpoint, json_schema=ADDRESS.json_schema),
+        kind=Kind("a URL", _endpoint, json_schema={"type": "string", "pattern": "://"}),
         env=["OTEL_EXPORTER_ZIPKIN_ENDPOINT"],
         old_names=["url"],
         help=f"Where the spans go; a URL without a path gets {_PATH}.",
     )
     local_node_ipv4: str | None = option(
         default=None,
-        kind=_ip_address(IPv4Address, "192.0.2.1"),
+        kind=_ip_address(IPv4Address, "192.0.2.1", r"^[0-9]+(\.[0-9]+){3}$"),
         help="IPv4 address of this service, shown with its spans.",
     )
     local_node_ipv6: str | None = option(
         default=None,
-        kind=_ip_address(IPv6Address, "2001:db8::1, without brackets"),
+        kind=_ip_address(IPv6Address, "2001:db8::1, without brackets", r"^[^\s\[]*:[^\s\[]*$"),
         help="IPv6 address of this service, shown with its spans.",
     )
     local_node_port: int | None = option(
-        default=None, validator=_port, help="Port of this service, shown with its spans."
+        default=None, validator=Range(1, 65535), help="Port of this service, shown with its spans."
     )
     compression: Literal["none", "gzip"] = option(
         default="none", help="How requests are compressed."

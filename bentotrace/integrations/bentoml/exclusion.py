@@ -12,7 +12,7 @@ from opentelemetry import trace as trace_api
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from bentotrace.integrations.bentoml.provider import UnrecordedSpan
-from bentotrace.pipeline.sampler import ExcludedURLs
+from bentotrace.pipeline.urls import URLPatterns
 
 __all__ = ["Excluded", "ExclusionMiddleware"]
 
@@ -30,7 +30,7 @@ class ExclusionMiddleware:
     def __init__(
         self,
         app: Callable[..., Awaitable[None]],
-        excluded_urls: ExcludedURLs,
+        excluded_urls: URLPatterns,
         on_request: Callable[[int], None],
     ) -> None:
         """Wrap an application.

@@ -106,8 +106,8 @@ class _Hooks:
         from bentotrace.integrations.bentoml.exclusion import Excluded, ExclusionMiddleware
         from bentotrace.integrations.bentoml.lifespan import ShutdownMiddleware
         from bentotrace.integrations.bentoml.provider import ServiceTracerProvider
-        from bentotrace.pipeline.sampler import ExcludedURLs
         from bentotrace.pipeline.start import start
+        from bentotrace.pipeline.urls import URLPatterns
 
         def set_request_id(span_id: int) -> None:
             trace_context.request_id = span_id
@@ -124,7 +124,7 @@ class _Hooks:
         if patterns:
             app.add_middleware(
                 ExclusionMiddleware,
-                excluded_urls=ExcludedURLs(patterns),
+                excluded_urls=URLPatterns(patterns),
                 on_request=set_request_id,
             )
         app.add_middleware(ShutdownMiddleware, tracing=tracing)

@@ -44,13 +44,20 @@ def test_every_value_is_shown_with_its_source(file: Path, run: Run) -> None:
     assert "s3cr3t-marker" not in done.stdout + done.stderr
 
 
+def test_the_unit_of_a_bare_number_in_a_variable_is_shown(file: Path, run: Run) -> None:
+    done = run("explain", file.name, OTEL_EXPORTER_OTLP_TIMEOUT="2000")
+
+    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    assert "timeout 2.0 s OTEL_EXPORTER_OTLP_TIMEOUT, read as 2000 ms" in lines
+
+
 def test_the_same_is_there_as_json(file: Path, run: Run) -> None:
     done = run("explain", file.name, "--format", "json", OTEL_TRACES_SAMPLER_ARG="0.1")
 
     found = json.loads(done.stdout)
     (rate,) = [option for option in found["options"] if option["path"] == "sample_rate"]
     assert (rate["value"], rate["source"]) == (0.1, "OTEL_TRACES_SAMPLER_ARG")
-    assert rate["overrode"] == [{"value": 0.5, "source": "tracing.yaml:3:16"}]
+    assert rate["overrode"] == [{"value": 0.5, "source": "tracing.yaml:3:16", "read_as": ""}]
     assert found["destinations"][0]["endpoint"] == "http://collector:4318/v1/traces"
     assert "s3cr3t-marker" not in done.stdout
 

@@ -11,6 +11,7 @@ pytest.importorskip("click", reason="the command needs click")
 
 Run = Callable[..., Any]
 
+BROKEN = "print('hello')\nraise RuntimeError('no\\nway')"
 BAD = "tracing:\n  exporter_type: console\n  sample_rate: 5\n  tiemout: 3\n"
 
 
@@ -66,6 +67,27 @@ def test_notes_come_as_annotations_of_a_workflow(run: Run, tmp_path: Path) -> No
     assert done.stdout.splitlines()[0] == (
         "::warning::OTEL_TRACES_SAMPLER_ARG is malformed and ignored: expected a number"
     )
+
+
+def test_a_broken_plugin_is_told_in_each_format(
+    run: Run, tmp_path: Path, distributions: Any
+) -> None:
+    distributions.add("acme", "acme_tracing", BROKEN, exporter="acme")
+    (tmp_path / "good.yaml").write_text("tracing: {exporter_type: acme}\n", encoding="utf-8")
+    message = "exporter plugin acme = acme_tracing (acme 1.5) is broken: importing it raised "
+
+    def validate(form: str) -> Any:
+        done = run("validate", "good.yaml", "--format", form, PYTHONPATH=str(tmp_path))
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        return done
+
+    assert f"\ngood.yaml: {message}" in validate("text").stderr
+    (problem,) = json.loads(validate("json").stdout)["problems"]
+    assert (problem["file"], problem["line"], problem["path"]) == ("good.yaml", 0, "")
+    assert problem["message"].startswith(message)
+    (line,) = validate("github").stdout.splitlines()
+    assert line.startswith(f"::error file=good.yaml::{message}RuntimeError: no%0Away")
 
 
 def test_the_block_of_one_service_is_checked(run: Run, tmp_path: Path) -> None:

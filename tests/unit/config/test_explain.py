@@ -78,6 +78,24 @@ def test_a_timeout_is_shown_in_seconds_for_the_exporter_that_has_it(load: Load) 
     assert "timeout" not in [item.path for item in explanation.options]
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds", "read_as"),
+    [("10", 10.0, "10 s"), ("1.5", 1.5, "1.5 s"), ("10000", 10.0, "10000 ms"), ("500ms", 0.5, "")],
+)
+def test_it_is_told_how_the_timeout_in_a_variable_was_read(
+    text: str, seconds: float, read_as: str
+) -> None:
+    environ = {"OTEL_EXPORTER_OTLP_TIMEOUT": text, "OTEL_BSP_SCHEDULE_DELAY": "1500"}
+
+    explanation = explain(load_config({"exporter_type": "otlp", "timeout": 5}, environ=environ))
+
+    timeout = option(explanation, "timeout")
+    assert (timeout.value, timeout.read_as) == (seconds, read_as)
+    assert [given.read_as for given in timeout.overrode] == [""]
+    assert option(explanation, "processor.schedule_delay").read_as == "1500 ms"
+    assert option(explanation, "processor.shutdown_timeout").read_as == ""
+
+
 def test_the_final_endpoint_is_told() -> None:
     source = {"exporter_type": "otlp", "otlp": {"protocol": "http", "endpoint": "http://host:4318"}}
 

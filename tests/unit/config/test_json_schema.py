@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ EXPORTERS = [name for name in registry.names() if name != registry.NONE]
 ENVIRON = {"ONE": "1", "NAME": "text"}
 
 Accepts = Callable[[Any], bool]
+Problems = Callable[[Any], list[str]]
 
 
 def schema() -> dict[str, Any]:
@@ -42,12 +44,12 @@ def takes() -> Accepts:
 
 
 @pytest.fixture
-def loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Accepts:
-    """Whether load_config accepts a document that is written as YAML."""
+def problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Problems:
+    """What load_config says is wrong with a document that is written as YAML."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "one.txt").write_text("1\n")
 
-    def loads(document: Any) -> bool:
+    def problems(document: Any) -> list[str]:
         yaml = YAML(typ="safe")
         # Only there ${VAR} stands without quotes, and becomes a number.
         yaml.default_flow_style = False
@@ -56,11 +58,17 @@ def loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Accepts:
         assert read("f.yaml").root == document
         try:
             load_config("f.yaml", environ=ENVIRON)
-        except (ConfigError, UnknownExporterError):
-            return False
-        return True
+        except ConfigError as error:
+            return [problem.message for problem in error.problems]
+        return []
 
-    return loads
+    return problems
+
+
+@pytest.fixture
+def loads(problems: Problems) -> Accepts:
+    """Whether load_config accepts a document."""
+    return lambda document: not problems(document)
 
 
 def options() -> Iterator[tuple[tuple[str, ...], Leaf]]:
@@ -208,6 +216,23 @@ def test_a_section_is_checked_as_loading_does(
 
 
 @pytest.mark.parametrize(
+    ("block", "good"),
+    [
+        ({"zipkin": {"local_node_port": 80}}, False),
+        ({"zipkin": {"local_node_port": 80}, "exporter_type": None}, False),
+        ({"zipkin": {"local_node_port": 80}, "exporter_type": "none"}, True),
+        ({"zipkin": {"local_node_port": 80}, "type": "zipkin"}, True),
+        ({"zipkin": {}}, True),
+        ({"zipkin": None}, True),
+    ],
+)
+def test_a_filled_section_asks_for_an_exporter(
+    block: Mapping[str, Any], good: bool, takes: Accepts, loads: Accepts
+) -> None:
+    assert takes({"tracing": block}) is loads({"tracing": block}) is good
+
+
+@pytest.mark.parametrize(
     ("value", "good"),
     [
         ("otlp", True),
@@ -259,6 +284,29 @@ SOMETIMES_SELECTED = st.sampled_from(
 )
 
 
+# What no JSON Schema says: what a file holds, what a URL, an address, a header's name in a pair or a
+# pattern is made of, that 5.0 is no whole number, that 0s is nothing, that a name under an option's
+# old name counts only without the new one, and what several options mean together.
+NOT_EXPRESSIBLE = re.compile(
+    r"no such file|is no PEM file|is a directory"
+    r"|has no scheme|has the scheme|names no host|is no URL|is no host|holds a (port|space)|has a path, which gRPC"
+    r"|is no IPv[46] address|is not a regular expression"
+    r"|no exporter named|no propagator named|none stands alone|is no signal here"
+    r"|a header's name is made of"
+    r"|found a fraction; write \d+|must be more than 0"
+    r"|is missing; give \w+ and \w+, or neither"
+)
+
+
+def holds_references(value: Any) -> bool:
+    """Tell whether variables or files decide what a value is."""
+    if isinstance(value, dict):
+        return {"env", "file"} & {*value} != set() or any(map(holds_references, value.values()))
+    if isinstance(value, list):
+        return any(map(holds_references, value))
+    return isinstance(value, str) and "$" in value
+
+
 @settings(
     deadline=None,
     max_examples=400,
@@ -268,19 +316,22 @@ SOMETIMES_SELECTED = st.sampled_from(
     exporter=SOMETIMES_SELECTED,
     given_options=st.dictionaries(st.sampled_from(PATHS), st.sampled_from(VALUES), max_size=3),
 )
-def test_what_loading_accepts_the_schema_accepts(
+def test_the_schema_and_loading_agree_on_what_a_schema_can_say(
     exporter: Any,
     given_options: Mapping[tuple[str, ...], Any],
     takes: Accepts,
-    loads: Accepts,
+    problems: Problems,
 ) -> None:
     block: dict[str, Any] = {} if exporter is None else {"exporter_type": exporter}
     for path, value in given_options.items():
         put(block, path, dict(value) if isinstance(value, dict) else value)
     document = {"tracing": block}
 
-    if loads(document):
+    found = problems(document)
+    if not found:
         assert takes(document)
+    elif takes(document) and not holds_references(document):
+        assert [message for message in found if NOT_EXPRESSIBLE.search(message) is None] == []
 
 
 @pytest.mark.parametrize("path", list(ALL), ids=".".join)
@@ -291,6 +342,17 @@ def test_every_value_that_loading_accepts_for_an_option_the_schema_accepts(
 
     assert None in accepted
     assert [value for value in accepted if not takes(nested(path, value))] == []
+
+
+@pytest.mark.parametrize("path", list(ALL), ids=".".join)
+def test_every_value_that_the_schema_accepts_loading_accepts_if_a_schema_can_tell(
+    path: tuple[str, ...], takes: Accepts, problems: Problems
+) -> None:
+    for value in VALUES:
+        document = nested(path, value)
+        if takes(document) and not holds_references(value):
+            found = problems(document)
+            assert [said for said in found if NOT_EXPRESSIBLE.search(said) is None] == [], value
 
 
 NO_TEXT = (5, True, ["x", 5], {"a": "b"})

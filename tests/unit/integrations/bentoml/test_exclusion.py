@@ -7,7 +7,7 @@ import pytest
 from opentelemetry import trace as trace_api
 
 from bentotrace.integrations.bentoml.exclusion import Excluded, ExclusionMiddleware
-from bentotrace.pipeline.sampler import ExcludedURLs
+from bentotrace.pipeline.urls import URLPatterns
 
 PARENT = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
@@ -24,7 +24,7 @@ def serve(path: str, pattern: str, **scope: Any) -> tuple[trace_api.SpanContext,
 
     async def run() -> None:
         request = {"type": "http", "scheme": "http", "path": path, "headers": [], **scope}
-        middleware = ExclusionMiddleware(app, ExcludedURLs([pattern]), ids.append)
+        middleware = ExclusionMiddleware(app, URLPatterns([pattern]), ids.append)
         await middleware(request, None, None)
         assert trace_api.get_current_span() is trace_api.INVALID_SPAN
 
