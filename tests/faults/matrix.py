@@ -180,8 +180,9 @@ def _of_accounts(run: Run) -> Iterator[str]:
         yield f"{status['ended']} spans ended, and {settled} are accounted for: {status}"
     if run.spans is not None and status["ended"] != run.spans:
         yield f"{run.spans} spans ended, and {status['ended']} were counted"
-    if status["dropped"] != sum(status["dropped_by_reason"].values()):
-        yield f"what was dropped does not add up: {status}"
+    for count, parts in (("dropped", "dropped_by_reason"), ("failed", "failed_by_kind")):
+        if status[count] != sum(status[parts].values()):
+            yield f"what was {count} does not add up: {status}"
     if run.received is not None and status["exported"] != run.received:
         yield f"{run.received} spans arrived, and {status['exported']} count as exported"
 

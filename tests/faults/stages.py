@@ -18,7 +18,22 @@ from bentotrace.transport.protobuf import length_delimited, varint
 from ..servers import Certificates, Handler, Server, hang, read_head
 from .transports import Family, Transport
 
-__all__ = ["Scene", "Site"]
+__all__ = [
+    "Scene",
+    "Site",
+    "after_request",
+    "answers",
+    "black_hole",
+    "dies_and_comes_back",
+    "drip",
+    "garbage",
+    "no_such_name",
+    "raw",
+    "refused",
+    "reset",
+    "tls",
+    "too_large",
+]
 
 LOOPBACK = "127.0.0.1"
 _FOREVER = 1_000_000
