@@ -34,7 +34,11 @@ def accounting() -> None:
     from bentotrace.pipeline.queue import SpanQueue
 
     settle = SpanQueue.settle
-    SpanQueue.settle = lambda self, exported, failed: settle(self, exported, 0)  # type: ignore[method-assign]
+
+    def forget(self: SpanQueue, exported: int, failed: int, kind: str = "") -> None:
+        settle(self, exported, 0, kind)
+
+    SpanQueue.settle = forget  # type: ignore[method-assign]
 
 
 def honesty() -> None:
@@ -42,7 +46,11 @@ def honesty() -> None:
     from bentotrace.pipeline.queue import SpanQueue
 
     settle = SpanQueue.settle
-    SpanQueue.settle = lambda self, exported, failed: settle(self, exported + failed, 0)  # type: ignore[method-assign]
+
+    def lie(self: SpanQueue, exported: int, failed: int, kind: str = "") -> None:
+        settle(self, exported + failed, 0, kind)
+
+    SpanQueue.settle = lie  # type: ignore[method-assign]
 
 
 def haste() -> None:
@@ -71,10 +79,10 @@ def restraint() -> None:
 
     fail = Guard._fail
 
-    def tell(self: Guard, spans: int, error: Any) -> None:
+    def tell(self: Guard, error: Any) -> None:
         self._failures = 0
         self._quiet_until = 0.0
-        fail(self, spans, error)
+        fail(self, error)
 
     Guard._fail = tell  # type: ignore[method-assign]
 

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ..servers import make_certificates
-from .hostile import Scene
 from .matrix import CELLS, Cell, Run, run_cell
 from .page import PAGE, page_of
+from .stages import Scene
 from .transports import TRANSPORTS, Transport
 
 AT_A_TIME = 4

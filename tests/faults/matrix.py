@@ -15,14 +15,15 @@ from attrs import field, frozen
 
 from bentotrace.pipeline.advice import advice_on
 
-from .hostile import FAULTS, Fault, Scene, Site
+from .hostile import FAULTS, Fault
 from .processes import PATIENCE, environment
+from .stages import Scene, Site
 from .transports import TRANSPORTS, Transport
 
 __all__ = ["CELLS", "LOADS", "Cell", "Run", "complaints_of", "run_cell"]
 
-TIMEOUT = 1.0
-SHUTDOWN_TIMEOUT = 2.0
+SHUTDOWN_MARGIN = 1.0
+"""Seconds for which the shutdown may take longer than one export."""
 PAUSE_BOUND = 0.5
 """Seconds; what a machine with something else to do takes the interpreter away for is in it."""
 EXIT_SLACK = 2.0
@@ -47,6 +48,11 @@ class Cell:
     fault: Fault
     transport: Transport
     load: Literal["one span", "full queue"]
+
+    @property
+    def shutdown_timeout(self) -> float:
+        """Seconds that the shutdown may take."""
+        return self.fault.timeout + SHUTDOWN_MARGIN
 
     def __str__(self) -> str:
         return f"{self.fault.name}, {self.transport.name}, {self.load}"
@@ -85,11 +91,16 @@ class Run:
     log: str = field(repr=False)
 
 
-def run_cell(cell: Cell, scene: Scene, broken: str | None = None, timeout: float = TIMEOUT) -> Run:
-    """Run a process against the fault of a cell."""
+def run_cell(
+    cell: Cell, scene: Scene, broken: str | None = None, timeout: float | None = None
+) -> Run:
+    """Run a process against the fault of a cell, whose timeout another may replace."""
     with cell.fault.stage(scene) as site:
         block = cell.transport.block(site.host, site.port, site.ca_file)
-        block |= {"timeout": timeout, "processor": {"shutdown_timeout": SHUTDOWN_TIMEOUT}}
+        block |= {
+            "timeout": cell.fault.timeout if timeout is None else timeout,
+            "processor": {"shutdown_timeout": cell.shutdown_timeout},
+        }
         settings = {
             "block": block,
             "spans": LOADS[cell.load],
@@ -153,7 +164,7 @@ def complaints_of(run: Run) -> list[str]:
 def _of_time(run: Run) -> Iterator[str]:
     if run.pause > PAUSE_BOUND:
         yield f"ending a span took {run.pause:.2f} s"
-    if run.exit > SHUTDOWN_TIMEOUT + EXIT_SLACK:
+    if run.exit > run.cell.shutdown_timeout + EXIT_SLACK:
         yield f"the process took {run.exit:.1f} s to end"
     if run.code != 0 or "Traceback" in run.log:
         yield f"the process ended with {run.code}: {run.log}"
@@ -169,8 +180,9 @@ def _of_accounts(run: Run) -> Iterator[str]:
         yield f"{status['ended']} spans ended, and {settled} are accounted for: {status}"
     if run.spans is not None and status["ended"] != run.spans:
         yield f"{run.spans} spans ended, and {status['ended']} were counted"
-    if status["dropped"] != sum(status["dropped_by_reason"].values()):
-        yield f"what was dropped does not add up: {status}"
+    for count, parts in (("dropped", "dropped_by_reason"), ("failed", "failed_by_kind")):
+        if status[count] != sum(status[parts].values()):
+            yield f"what was {count} does not add up: {status}"
     if run.received is not None and status["exported"] != run.received:
         yield f"{run.received} spans arrived, and {status['exported']} count as exported"
 

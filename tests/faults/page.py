@@ -6,13 +6,15 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from .hostile import FAULTS
 from .matrix import Cell, Run
 
 __all__ = ["PAGE", "page_of", "rows_of"]
 
 PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
 
-_TABLE = re.compile(r"(<!-- faults -->\n).*?(<!-- end -->)", re.DOTALL)
+_FAULTS = re.compile(r"(<!-- faults -->\n).*?(<!-- end -->)", re.DOTALL)
+_TABLE = re.compile(r"(<!-- runs -->\n).*?(<!-- end -->)", re.DOTALL)
 _PORT = re.compile(r"(?<=127\.0\.0\.1:)\d+")
 _HEAD = (
     "| fault | transport | spans | longest pause, ms | exit, s "
@@ -22,7 +24,8 @@ _HEAD = (
 
 def page_of(text: str, runs: Mapping[Cell, Run]) -> str:
     """Give the page with a row for every run."""
-    rows = "\n".join(_rows(runs))
+    faults, rows = "\n".join(_faults()), "\n".join(_rows(runs))
+    text = _FAULTS.sub(lambda found: f"{found[1]}{faults}\n{found[2]}", text)
     return _TABLE.sub(lambda found: f"{found[1]}{rows}\n{found[2]}", text)
 
 
@@ -31,6 +34,13 @@ def rows_of(text: str) -> list[tuple[str, ...]]:
     table = _TABLE.search(text)
     lines = table[0].splitlines()[3:-1] if table is not None else []
     return [tuple(cell.strip() for cell in line.split("|")[1:4]) for line in lines]
+
+
+def _faults() -> Iterator[str]:
+    yield "| fault | what happens | `timeout`, s |"
+    yield "| --- | --- | --- |"
+    for fault in FAULTS:
+        yield f"| {fault.name} | {fault.what} | {fault.timeout:g} |"
 
 
 def _rows(runs: Mapping[Cell, Run]) -> Iterator[str]:

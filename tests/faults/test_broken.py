@@ -10,9 +10,9 @@ from textwrap import dedent
 import pytest
 
 from . import test_exit, test_forks
-from .hostile import Scene
 from .matrix import CELLS, Cell, complaints_of, run_cell
 from .processes import run_script
+from .stages import Scene
 from .transports import TRANSPORTS, Transport
 
 HERE = Path(__file__).parent

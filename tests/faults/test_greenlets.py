@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .hostile import FAULTS, Scene
+from .hostile import FAULTS
 from .processes import run_script, warnings_of
+from .stages import Scene
 from .transports import TRANSPORTS, Transport
 
 PAGE = Path(__file__).parents[2] / "docs" / "forks-and-signals.md"

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from .hostile import Scene
-from .matrix import CELLS, EXIT_SLACK, SHUTDOWN_TIMEOUT, Cell, Run, complaints_of, run_cell
+from .matrix import CELLS, EXIT_SLACK, Cell, Run, complaints_of, run_cell
 from .processes import warnings_of
+from .stages import Scene
 from .transports import TRANSPORTS, Transport
 
 
@@ -27,4 +27,4 @@ def test_a_process_that_ends_before_its_export_does_tells_why(
     assert "1 span had to be abandoned (last error: connection refused: nothing li" in warning
     assert run.status["dropped_by_reason"] == {"shutdown": 1}
     assert run.status["last_error"]["kind"] == "refused"
-    assert run.exit <= SHUTDOWN_TIMEOUT + EXIT_SLACK
+    assert run.exit <= cell.shutdown_timeout + EXIT_SLACK
