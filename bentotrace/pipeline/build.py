@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from attrs import evolve
 from opentelemetry import trace as trace_api
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace import __version__, registry
@@ -20,6 +19,7 @@ from bentotrace.pipeline.guard import Guard, OnExportError, Reports
 from bentotrace.pipeline.limits import make_limits, quiet_cuts
 from bentotrace.pipeline.processor import BatchProcessor
 from bentotrace.pipeline.propagators import install_propagators, make_propagators
+from bentotrace.pipeline.provider import DisabledProvider, ProcessProvider
 from bentotrace.pipeline.resource import make_resource
 from bentotrace.pipeline.sampler import make_sampler
 from bentotrace.pipeline.signals import flush_on_signals
@@ -110,8 +110,9 @@ def _build(
     resource = make_resource(options)
     limits = make_limits(options)
     sampler = make_sampler(options)
-    make_provider = _DisabledProvider if options.disabled else TracerProvider
+    make_provider = DisabledProvider if options.disabled else ProcessProvider
     provider = make_provider(
+        options.resource.attributes,
         sampler=sampler,
         resource=resource,
         # Tracing does that, within its bound; but without processors nothing keeps it alive.
@@ -154,16 +155,6 @@ def _join(
         add(processor)
     announce_attached(config, getattr(existing, "sampler", None), resource)
     return Tracing(existing, processors, config)
-
-
-class _DisabledProvider(TracerProvider):
-    """Makes spans that cost nothing and pass on the context of their parent.
-
-    The SDK's own does that for ``OTEL_SDK_DISABLED``, and for that only.
-    """
-
-    def get_tracer(self, *_args: Any, **_kwargs: Any) -> trace_api.Tracer:
-        return trace_api.NoOpTracer()
 
 
 def _processors(

@@ -37,7 +37,7 @@ class BatchProcessor(SpanProcessor):
     The thread is started by the first span that ends, in the process in which it ends.
 
     Attributes:
-        owner: whatever must live as long as spans can arrive here.
+        on_new_process: called when this process is found not to be the one before.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class BatchProcessor(SpanProcessor):
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.owner: object = None
+        self.on_new_process: Callable[[], None] | None = None
         self._guard = guard
         self._capacity = options.max_queue_size
         self._batch = min(options.max_export_batch_size, options.max_queue_size)
@@ -180,6 +180,8 @@ class BatchProcessor(SpanProcessor):
             )
             queue = self._queues.setdefault(pid, fresh)
             if queue is fresh:
+                if self.on_new_process is not None:
+                    self.on_new_process()
                 self._guard.restart()
                 self._start_again_at = 0.0
                 self._queue = queue

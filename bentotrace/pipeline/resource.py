@@ -7,6 +7,7 @@ import os
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 
 from bentotrace.config.options import TracingOptions
+from bentotrace.pipeline.provider import own_instance
 
 __all__ = ["make_resource"]
 
@@ -17,4 +18,5 @@ def make_resource(options: TracingOptions) -> Resource:
     if not os.environ.get("OTEL_SERVICE_NAME", "x").strip():
         # The SDK takes blanks for a name.
         attributes.setdefault(SERVICE_NAME, "")
-    return Resource.create(attributes)
+    # The SDK gives an instance itself from 1.43 on.
+    return own_instance().merge(Resource.create(attributes))

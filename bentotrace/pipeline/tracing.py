@@ -15,6 +15,7 @@ from bentotrace.config.load import Config
 from bentotrace.pipeline import lifetime
 from bentotrace.pipeline.metrics import observe_pipelines
 from bentotrace.pipeline.processor import BatchProcessor
+from bentotrace.pipeline.provider import ProcessProvider
 from bentotrace.pipeline.sampler import RequestSampler, change_rate
 from bentotrace.pipeline.status import Status
 from bentotrace.transport.deadline import Deadline
@@ -64,7 +65,8 @@ class Tracing:
         # Also when nobody shuts it down.
         self._release = weakref.finalize(self, release) if release is not None else None
         for processor in self._processors:
-            processor.owner = self
+            # Which keeps the pipeline alive as long as spans can arrive.
+            processor.on_new_process = self._describe_process
         lifetime.watch(self)
         if self.sdk_metrics:
             observe_pipelines()
@@ -140,8 +142,13 @@ class Tracing:
 
     def after_fork(self) -> None:
         """Start afresh in a forked child; the parent's spans stay the parent's."""
+        self._describe_process()
         for processor in self._processors:
             processor.after_fork()
+
+    def _describe_process(self) -> None:
+        if isinstance(self.provider, ProcessProvider):
+            self.provider.describe_process()
 
     def _shut_owned_down(self) -> None:
         """Shut the provider down, with the processors that the application added to it."""
