@@ -25,7 +25,7 @@ def _headers(value: object) -> dict[str, str]:
     else:
         hint = "; write name: value" if isinstance(value, str) else ""
         raise unexpected("a mapping of names to values, or a list of pairs", value, hint)
-    headers = {}
+    headers: dict[str, str] = {}
     for name, content in pairs:
         if not isinstance(name, str):
             raise ValueError(f"a header's name: {unexpected('text', name)}")
@@ -40,6 +40,10 @@ def _headers(value: object) -> dict[str, str]:
         if re.search(r"[\r\n\0]", content):
             hint = "write it in one line, in quotes"
             raise ValueError(f"header {name}: its value holds a line break; {hint}")
+        if name.lower() in map(str.lower, headers):
+            raise ValueError(
+                f"header {name}: is given twice; capitals make no difference, so keep one"
+            )
         headers[name] = content
     return headers
 

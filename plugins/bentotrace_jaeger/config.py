@@ -133,6 +133,11 @@ class JaegerOptions:
         if (self.username is None) != (self.password is None):
             missing = "password" if self.password is None else "username"
             raise OptionError(missing, "is missing; give username and password, or neither")
+        over_http = self.protocol != "grpc" and not self._to_agent
+        names = [name.lower() for name in self.thrift.headers]
+        if self.username is not None and over_http and "authorization" in names:
+            reason = "hold Authorization, and so do username and password; leave out one of them"
+            raise OptionError("thrift.headers", reason)
 
     @property
     def _to_agent(self) -> bool:

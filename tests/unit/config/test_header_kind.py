@@ -30,6 +30,8 @@ def test_a_good_value_is_typed(value: object, typed: object) -> None:
         ({"a": None}, "header a: has no value; write one, or leave the header out"),
         ({"a": 5}, "header a: expected text, found a number; put it in quotes"),
         ({"a": "b\nc"}, "header a: its value holds a line break"),
+        ({"a": "b", "A": "c"}, "header A: is given twice; capitals make no difference, so keep"),
+        ([["a", "b"], ["a", "c"]], "header a: is given twice; capitals make no difference"),
         ([["a"]], "[0]: expected a pair of name and value"),
         ([{"a": "b"}], "[0]: expected a pair of name and value; leave out the dash"),
     ],
