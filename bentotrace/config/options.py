@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -22,6 +23,7 @@ __all__ = [
     "ProcessorOptions",
     "ResourceOptions",
     "SamplerName",
+    "SpoolOptions",
     "TracingOptions",
 ]
 
@@ -59,6 +61,17 @@ def _parse_attributes(text: str) -> dict[str, str]:
     """Read ``name=value,name=value``; what is no such pair the SDK reports, as it reads it too."""
     pairs = [pair.partition("=") for pair in text.split(",") if "=" in pair]
     return {name.strip(): unquote(value.strip()) for name, _, value in pairs}
+
+
+def _directory(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError("expected the path of a directory")
+    path = value.strip()
+    if path.startswith("~"):
+        raise ValueError("~ is not expanded, so write the whole path")
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise ValueError("is a file; name a directory, which need not be there yet")
+    return path
 
 
 def _at_least(bound: float) -> Any:
@@ -179,6 +192,25 @@ class LimitsOptions:
 
 
 @frozen
+class SpoolOptions:
+    """The section ``spool``: the disk, while a receiver is away."""
+
+    path: str | None = option(
+        default=None,
+        kind=Kind("a directory", _directory, json_schema={"type": "string"}),
+        help="A directory in which spans are kept while their receiver is away; nothing is kept "
+        "when left out.",
+    )
+    max_bytes: int = option(
+        default=100 * 1024 * 1024,
+        unit="bytes",
+        validator=_at_least(1024 * 1024),
+        help="What the file of one destination may take there; when it is full, the oldest spans "
+        "are dropped and counted.",
+    )
+
+
+@frozen
 class TracingOptions:
     """The tracing block."""
 
@@ -266,6 +298,7 @@ class TracingOptions:
         help="Gives what status() counts to OpenTelemetry's metrics too, under names such as "
         "otel.sdk.exporter.span.exported.",
     )
+    spool: SpoolOptions = option(factory=SpoolOptions, help="The disk, while a receiver is away.")
     limits: LimitsOptions = option(factory=LimitsOptions, help="How many things a span may hold.")
 
     @property
