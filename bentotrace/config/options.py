@@ -77,7 +77,7 @@ def _directory(value: object) -> str:
 def _at_least(bound: float) -> Any:
     def check(_instance: object, _attribute: object, value: float) -> None:
         if value < bound:
-            raise ValueError(f"must be at least {bound:g}")
+            raise ValueError(f"must be at least {bound:.12g}")
 
     return check
 
