@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
 
@@ -27,52 +27,38 @@ class ExclusionMiddleware:
     collected what describes the request, and does all else that it does for a span after that.
     """
 
-    def __init__(
-        self,
-        app: Callable[..., Awaitable[None]],
-        excluded_urls: URLPatterns,
-        on_request: Callable[[int], None],
-    ) -> None:
-        """Wrap an application.
-
-        Args:
-            app: the ASGI application.
-            excluded_urls: finds the requests.
-            on_request: is told the id of the span of such a request.
-        """
+    def __init__(self, app: Callable[..., Awaitable[None]], excluded_urls: URLPatterns) -> None:
         self._app = app
         self._excluded_urls = excluded_urls
-        self._on_request = on_request
+        self._carriers = {field.lower().encode() for field in propagate.get_global_textmap().fields}
 
     def __call__(self, scope: _Scope, receive: Any, send: Any) -> Awaitable[None]:
         """Serve a request."""
-        if scope["type"] == "lifespan":
+        if scope["type"] == "lifespan" or self._excluded_urls.find(_attributes(scope)) is None:
             return self._app(scope, receive, send)
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
-        if self._excluded_urls.find(_attributes(scope, headers)) is None:
-            return self._app(scope, receive, send)
-        return self._serve_untraced(propagate.extract(headers), scope, receive, send)
+        return self._serve_untraced(scope, receive, send)
 
-    async def _serve_untraced(
-        self, context: context_api.Context, scope: _Scope, receive: Any, send: Any
-    ) -> None:
-        parent = trace_api.get_current_span(context).get_span_context()
-        span = _ExcludedSpan(
-            trace_api.SpanContext(
-                parent.trace_id if parent.is_valid else _IDS.generate_trace_id(),
-                _IDS.generate_span_id(),
-                is_remote=False,
-                trace_state=parent.trace_state,
-            )
-        )
-        token = context_api.attach(trace_api.set_span_in_context(span, context))
+    async def _serve_untraced(self, scope: _Scope, receive: Any, send: Any) -> None:
+        token = context_api.attach(self._context(scope["headers"]))
         try:
-            self._on_request(span.context.span_id)
             await self._app(scope, receive, send)
         finally:
             context_api.detach(token)
+
+    def _context(self, headers: list[tuple[bytes, bytes]]) -> context_api.Context:
+        """Give the caller's context with a span in it that is not recorded."""
+        carried = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in headers
+            if name in self._carriers
+        }
+        context = propagate.extract(carried) if carried else context_api.Context()
+        parent = trace_api.get_current_span(context).get_span_context()
+        trace_id = parent.trace_id if parent.is_valid else _IDS.generate_trace_id()
+        span = trace_api.SpanContext(
+            trace_id, _IDS.generate_span_id(), is_remote=False, trace_state=parent.trace_state
+        )
+        return trace_api.set_span_in_context(_ExcludedSpan(span), context)
 
 
 class Excluded:
@@ -87,15 +73,17 @@ class _ExcludedSpan(UnrecordedSpan):
     pass
 
 
-def _attributes(scope: _Scope, headers: Mapping[str, str]) -> dict[str, str]:
-    """Give the attributes of a request that its exclusion depends on, as the middleware would."""
-    host = headers.get("host")
-    if host is None:
-        server, port = scope.get("server") or ("0.0.0.0", 80)
-        host = server if port == 80 else f"{server}:{port}"
-    path = scope["path"]
-    url = f"{scope.get('scheme', 'http')}://{host}{path}"
+def _attributes(scope: _Scope) -> dict[str, Any]:
+    """Give the attributes of a request that its exclusion depends on."""
+    attributes = {"url.scheme": scope.get("scheme"), "url.path": scope["path"]}
+    for name, value in scope["headers"]:
+        if name == b"host":
+            attributes["server.address"] = value.decode("latin-1")
+            break
+    else:
+        host = scope.get("server") or ("0.0.0.0", 80)
+        attributes["server.address"], attributes["server.port"] = host
     query = scope.get("query_string")
     if query:
-        url += "?" + unquote(query.decode("utf-8", "replace"))
-    return {"http.target": path, "http.url": url}
+        attributes["url.query"] = unquote(query.decode("utf-8", "replace"))
+    return attributes

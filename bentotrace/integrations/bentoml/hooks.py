@@ -109,9 +109,6 @@ class _Hooks:
         from bentotrace.pipeline.start import start
         from bentotrace.pipeline.urls import URLPatterns
 
-        def set_request_id(span_id: int) -> None:
-            trace_context.request_id = span_id
-
         _log_as_bentoml_does()
         known = _known(service)
         tracing = start(self.source, _run, service=known, overrides=self.overrides)
@@ -122,11 +119,7 @@ class _Hooks:
         app = make(service, *args, **kwargs)
         patterns = tracing.config.options.excluded_urls
         if patterns:
-            app.add_middleware(
-                ExclusionMiddleware,
-                excluded_urls=URLPatterns(patterns),
-                on_request=set_request_id,
-            )
+            app.add_middleware(ExclusionMiddleware, excluded_urls=URLPatterns(patterns))
         app.add_middleware(ShutdownMiddleware, tracing=tracing)
         return app
 

@@ -141,13 +141,14 @@ def test_two_services_make_one_trace_and_an_excluded_request_none(
     )
 
 
-def test_the_layout_of_the_guide_works_without_a_line_of_code(
-    write: Write, directory: Path, receiver: OTLPHTTPReceiver
+@pytest.mark.parametrize("service", [WITHOUT_A_LINE, IRIS], ids=["no line", "two lines"])
+def test_the_layout_of_the_guide_works_with_a_variable(
+    service: str, write: Write, directory: Path, receiver: OTLPHTTPReceiver
 ) -> None:
     installed = [str(path) for path in distribution("bentotrace").files or ()]
     if "bentotrace_bentoml.pth" not in installed:
         pytest.skip("An editable install has no file that starts tracing.")
-    write("service.py", WITHOUT_A_LINE)
+    write("service.py", service)
     write(
         "bentoml.yaml",
         f"""\
