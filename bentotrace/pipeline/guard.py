@@ -8,7 +8,6 @@ minute while it lasts, one line when it is over. Each loss has its line at DEBUG
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -18,7 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.pipeline.advice import advice_on
 from bentotrace.pipeline.status import ErrorStatus
-from bentotrace.transport.outcome import Outcome, one_line
+from bentotrace.transport.outcome import Outcome, one_line, without_any_credentials
 from bentotrace.transport.suppression import suppress_instrumentation
 
 __all__ = ["Delivery", "Guard", "Health", "OnExportError", "Reports", "counted"]
@@ -27,7 +26,6 @@ OnExportError = Callable[[ErrorStatus], object]
 """What an application has called with each failed export."""
 
 _SUMMARY_INTERVAL = 60.0
-_USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
 
 
 @frozen
@@ -267,7 +265,7 @@ class Guard:
     def _explain(self, error: BaseException) -> str:
         try:
             self._logger.debug("exporter %s raised", self.name, exc_info=error)
-            text = _USERINFO.sub("", str(error))
+            text = without_any_credentials(str(error))
         except Exception:
             text = ""
         return (
