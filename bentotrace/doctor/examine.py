@@ -149,16 +149,19 @@ def _refined(outcome: Outcome, probes: Probes, place: Place | None) -> Outcome:
     """Tell apart what the exporter's outcome leaves open."""
     if outcome.ok or outcome.kind is None or place is None or place.transport == "udp":
         return outcome
+    masked = _is_masked(outcome, probes)
     seen = probes.failure
     if seen is not None and seen.kind is not None:
         same = outcome.kind is seen.kind and outcome.detail is None
         # An export that had no time may have had no time to say this, and gRPC tells of one
         # address only.
-        if same or outcome.kind is FailureKind.TIMEOUT or _is_masked(outcome, probes):
-            return evolve(outcome, kind=seen.kind, detail=seen.detail, reason=seen.reason)
-        return outcome
-    masked = _is_masked(outcome, probes)
-    if outcome.detail is not None or not (masked or outcome.kind in _UNEXPLAINED) or place.proxy:
+        if same or outcome.kind is FailureKind.TIMEOUT or masked:
+            outcome = evolve(outcome, kind=seen.kind, detail=seen.detail, reason=seen.reason)
+            masked = False
+    explained = outcome.detail not in {None, FailureDetail.HANDSHAKE} or not (
+        masked or outcome.kind in _UNEXPLAINED
+    )
+    if explained or place.proxy is not None:
         return outcome
     detail = detail_of_language(place)
     if detail is not None:

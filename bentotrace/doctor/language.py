@@ -61,7 +61,7 @@ def _listen(address: tuple[str, int]) -> _Language:
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["h2", "http/1.1"])
     with (
-        contextlib.suppress(ssl.SSLError, ConnectionError),
+        contextlib.suppress(OSError),
         socket.create_connection(address, _TIMEOUT) as sock,
         context.wrap_socket(sock, server_hostname=address[0]) as tls,
     ):

@@ -12,19 +12,20 @@ import threading
 import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from attrs import frozen
 
 from bentotrace.doctor.certificate import Certificate, certificate_of, fetch_certificate
 from bentotrace.doctor.place import Place, peer_of
 from bentotrace.transport._http_failure import attempt_from_error
+from bentotrace.transport._resolution import Address, Resolution
 from bentotrace.transport.deadline import Deadline
 from bentotrace.transport.outcome import FailureKind
 from bentotrace.transport.retry import Attempt
 from bentotrace.transport.tls import TLSFileError, make_ssl_context
 
-__all__ = ["Connection", "Handshake", "Probes", "Resolution", "probe", "within"]
+__all__ = ["Connection", "Handshake", "LookUp", "Probes", "probe", "within"]
 
 T = TypeVar("T")
 
@@ -32,7 +33,7 @@ _LONGEST_SECONDS = 3.0
 
 
 @frozen
-class Resolution:
+class LookUp:
     """What the name resolves to.
 
     Attributes:
@@ -41,7 +42,7 @@ class Resolution:
         seconds: how long it took.
     """
 
-    addresses: tuple[tuple[Any, ...], ...]
+    addresses: tuple[Address, ...]
     failure: Attempt | None
     seconds: float
 
@@ -84,7 +85,7 @@ class Handshake:
 class Probes:
     """What was seen, up to the first failure."""
 
-    resolution: Resolution | None = None
+    resolution: LookUp | None = None
     connection: Connection | None = None
     handshake: Handshake | None = None
 
@@ -143,26 +144,24 @@ def within(seconds: float, function: Callable[[], T]) -> T:
     return answer  # type: ignore[return-value]
 
 
-def _resolve(place: Place, timeout: float) -> Resolution:
+def _resolve(place: Place, timeout: float) -> LookUp:
     host, port = place.address
     started = time.monotonic()
     kind = socket.SOCK_DGRAM if place.transport == "udp" else socket.SOCK_STREAM
     try:
-        found = within(timeout, lambda: socket.getaddrinfo(host, port, type=kind))
-    except (OSError, UnicodeError) as error:
-        if isinstance(error, UnicodeError):
-            error = socket.gaierror(socket.EAI_NONAME, "it is no valid host name")
+        found = Resolution(host, port, kind).addresses(Deadline.after(timeout))
+    except OSError as error:
         failure = _failure(error, "resolving", place, timeout)
-        return Resolution((), failure, time.monotonic() - started)
-    return Resolution(tuple(found), None, time.monotonic() - started)
+        return LookUp((), failure, time.monotonic() - started)
+    return LookUp(tuple(found), None, time.monotonic() - started)
 
 
-def _connect(place: Place, resolution: Resolution, timeout: float) -> Connection:
+def _connect(place: Place, resolution: LookUp, timeout: float) -> Connection:
     started = time.monotonic()
     deadline = Deadline.after(timeout)
     refusals: list[str] = []
     failure: Attempt | None = None
-    for tried, (family, kind, protocol, _, address) in enumerate(resolution.addresses):
+    for tried, (family, kind, protocol, address) in enumerate(resolution.addresses):
         shown = peer_of(*address[:2])
         with socket.socket(family, kind, protocol) as sock:
             sock.settimeout(max(deadline.remaining() / (len(resolution.addresses) - tried), 0.001))

@@ -121,7 +121,7 @@ class _Teller:
         through = f"the proxy {host}" if place.proxy is not None else host
         if resolution.failure is not None:
             return f"the exporter finds it, although a look-up failed: {resolution.failure.reason}"
-        addresses = list(dict.fromkeys(str(found[4][0]) for found in resolution.addresses))
+        addresses = list(dict.fromkeys(str(found[3][0]) for found in resolution.addresses))
         if addresses == [host]:
             return f"none needed: {through} is an address"
         return f"{through} is {' and '.join(addresses)}"

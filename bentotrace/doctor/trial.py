@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from operator import attrgetter
 
 from attrs import define, field, frozen
 from opentelemetry.sdk.resources import Resource
@@ -18,6 +19,7 @@ from opentelemetry.trace import SpanContext, TraceFlags, format_trace_id
 import bentotrace
 from bentotrace.config.load import ExporterConfig
 from bentotrace.config.options import TracingOptions
+from bentotrace.config.schema import section_of
 from bentotrace.doctor.probe import within
 from bentotrace.pipeline.exporter import make_guarded
 from bentotrace.pipeline.guard import Delivery, Guard, Reports
@@ -138,15 +140,12 @@ def try_out(
 
 def secrets_of(exporter: ExporterConfig) -> tuple[str, ...]:
     """Collect the values that must not be shown."""
-    found: list[str] = []
-    for setting in exporter.settings:
-        if not setting.leaf.record.secret:
-            continue
-        for candidate in setting.candidates:
-            value = setting.typed(candidate)
-            values = value.values() if isinstance(value, Mapping) else (value,)
-            found += [str(item) for item in values if item]
-    return tuple(found)
+    found: list[object] = []
+    for path, leaf in section_of(exporter.plugin.config).leaves():
+        if leaf.record.secret:
+            value = attrgetter(".".join(path))(exporter.options)
+            found += value.values() if isinstance(value, Mapping) else [value]
+    return tuple(value for value in found if isinstance(value, str))
 
 
 def _worst(outcomes: list[Outcome]) -> Outcome | None:
