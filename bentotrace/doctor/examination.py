@@ -118,7 +118,7 @@ def _as_dict(diagnosis: Diagnosis) -> dict[str, Any]:
                 "name": step.name.value,
                 "state": step.state.value,
                 "told": step.told,
-                "seconds": step.seconds,
+                "seconds": None if step.seconds is None else round(step.seconds, 4),
             }
             for step in diagnosis.steps
         ],

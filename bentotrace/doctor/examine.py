@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import evolve
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 
@@ -28,6 +26,7 @@ from bentotrace.transport.outcome import (
     FailureDetail,
     FailureKind,
     Outcome,
+    without_any_credentials,
     without_credentials,
 )
 
@@ -120,8 +119,8 @@ def _diagnosis(
 def _masked(diagnosis: Diagnosis, secrets: tuple[str, ...]) -> Diagnosis:
     """Leave every secret out of what is told."""
 
-    def masked(value: Any) -> Any:
-        return mask(value, secrets) if isinstance(value, str) else value
+    def masked(text: str) -> str:
+        return mask(without_any_credentials(text), secrets)
 
     return evolve(
         diagnosis,
@@ -135,7 +134,8 @@ def _outcome_of(trial: Trial) -> Outcome:
     """Give what the exporter reported, or as much of it as its result says."""
     if trial.outcome is not None and (not trial.outcome.ok or trial.taken):
         return trial.outcome
-    return Outcome(ok=trial.taken, endpoint="", reason=trial.reason, elapsed=trial.seconds)
+    reason = trial.reason if trial.returned else "it does not return, long after its timeout"
+    return Outcome(ok=trial.taken, endpoint="", reason=reason, elapsed=trial.seconds)
 
 
 def _verdict(trial: Trial, outcome: Outcome, udp: bool) -> Verdict:
@@ -153,7 +153,7 @@ def _refined(outcome: Outcome, probes: Probes, place: Place | None) -> Outcome:
     seen = probes.failure
     if seen is not None and seen.kind is not None:
         same = outcome.kind is seen.kind and outcome.detail is None
-        # An export that had no time may have had no time to say this, and gRPC tells of one
+        # An export that ran out of time may have been about to say this, and gRPC tells of one
         # address only.
         if same or outcome.kind is FailureKind.TIMEOUT or masked:
             outcome = evolve(outcome, kind=seen.kind, detail=seen.detail, reason=seen.reason)

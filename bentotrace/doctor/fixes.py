@@ -204,7 +204,8 @@ def _unauthenticated(case: Case) -> str:
     option = case.options.name("headers") or "its headers"
     sent = case.headers_sent
     if sent:
-        return f"Sent was {sent}: correct its value in {_given(case, option)}."
+        given = _given(case, option)
+        return f"Sent was {sent}: correct the value in {given}, or add what the receiver asks for."
     return (
         f"No credentials are sent: give what the receiver asks for in {option}, for example "
         "{Authorization: {env: OTLP_TOKEN}}."
@@ -223,14 +224,16 @@ def _forbidden(case: Case) -> str:
 
 def _not_found(case: Case) -> str:
     place, name = case.place, case.exporter.plugin.name
-    if place is None or place.transport != "http" or place.proxy is not None:
+    if place is None or place.transport != "http":
         return (
             f"The server has no receiver for the exporter {name}: turn it on there, or check host "
             f"and port in {case.options.endpoint}."
         )
+    usual = f", usually {case.known.path}" if case.known is not None else ""
+    if place.proxy is not None:
+        return f"Correct the path in {case.options.endpoint}{usual}."
     found = find_path(name, place)
     if found is None:
-        usual = f", usually {case.known.path}" if case.known is not None else ""
         return (
             f"Correct the path in {case.options.endpoint}{usual}; no path of a well-known receiver "
             f"is served on {case.peer}, so the port may be another's."
@@ -271,7 +274,10 @@ def _exporter(case: Case) -> str:
     said = "; ".join(case.trial.log)
     if said:
         return f"It logged: {said}"
-    return "It gave no reason; look at its documentation for how to make it log more."
+    return (
+        f"Check the options of {case.exporter.plugin.name} against what its receiver expects; what "
+        "else it says, it logs below WARNING."
+    )
 
 
 def _exporter_hangs(case: Case) -> str:

@@ -81,13 +81,14 @@ def test_a_failure_ends_with_the_code_of_its_verdict_and_what_to_do(
     done = run("doctor", "tracing.yaml")
 
     assert (done.returncode, done.stderr) == (Verdict.UNAUTHENTICATED.exit_code, "")
-    assert done.stdout.splitlines()[-5:] == [
+    assert done.stdout.splitlines()[-6:] == [
         "  ✓ protocol        HTTP is spoken",
         "  ✗ authentication  401 Unauthorized: not ***",
         "  · not reached: path, answer",
         "✗ the credentials are missing, or not accepted (401)  unauthenticated",
-        "  Sent was the header Authorization: correct its value in otlp.http.headers "
-        "(tracing.yaml:10:16).",
+        "  Sent was the header Authorization: correct the value in otlp.http.headers "
+        "(tracing.yaml:10:16), or",
+        "  add what the receiver asks for.",
     ]
 
 

@@ -647,6 +647,7 @@ class TestOtherExporters:
         found = foreign("hang", timeout=0.2)
 
         assert found.verdict is Verdict.EXPORTER_HANGS
+        assert found.reason == "it does not return, long after its timeout"
         assert failed(found) is StepName.EXPORT
 
     def test_an_exporter_that_reports_outcomes_gets_their_verdict(self) -> None:
