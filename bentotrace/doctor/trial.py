@@ -30,7 +30,8 @@ __all__ = ["Trial", "make_and_close", "secrets_of", "try_out"]
 
 _GRACE_SECONDS = 2.0
 _SECONDS_FOR_ICMP = 0.5
-_LOG_LINES = 3
+_LOG_LINES = 2
+_LOG_LENGTH = 300
 
 _logger = logging.getLogger("bentotrace.doctor")
 
@@ -133,7 +134,7 @@ def try_out(
         taken=delivery.failed == 0,
         reason=mask(error.reason, secrets) if error is not None else "",
         returned=returned,
-        log=tuple(map(one_line, lines)),
+        log=tuple(one_line(line, _LOG_LENGTH) for line in lines),
         seconds=time.monotonic() - started,
     )
 

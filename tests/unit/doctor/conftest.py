@@ -28,7 +28,7 @@ def diagnose() -> Callable[..., Diagnosis]:
         exporter: str,
         section: Mapping[str, Any] | None = None,
         *,
-        timeout: float = 1.0,
+        timeout: float = 5.0,
         environ: Mapping[str, str] | None = None,
     ) -> Diagnosis:
         block = {

@@ -25,6 +25,9 @@ from bentotrace.transport.retry import Attempt
 
 Diagnose = Callable[..., Diagnosis]
 
+# What is tried again takes its whole timeout to fail.
+_AFTER_RETRIES = 1.5
+
 REQUEST_STEPS = [
     StepName.CONFIGURATION,
     StepName.RESOLUTION,
@@ -67,7 +70,7 @@ class TestHTTP:
         assert found.verdict is Verdict.GOOD
         assert [step.name for step in found.steps] == REQUEST_STEPS
         assert set(states(found)) == {State.GOOD}
-        assert told(found, StepName.CONFIGURATION) == "good; service iris; timeout 1 s"
+        assert told(found, StepName.CONFIGURATION) == "good; service iris; timeout 5 s"
         assert told(found, StepName.CONNECTION) == f"127.0.0.1:{server.port} takes it"
         assert told(found, StepName.AUTHENTICATION) == "accepted: the header x-tenant"
         assert told(found, StepName.PATH) == "/v1/traces is served"
@@ -100,7 +103,8 @@ class TestHTTP:
         verdict: Verdict,
         step: StepName,
     ) -> None:
-        found = diagnose("otlp", http(serve(receiver([reply(status)])).url))
+        timeout = _AFTER_RETRIES if status[:3] in {"429", "503"} else 5.0
+        found = diagnose("otlp", http(serve(receiver([reply(status)])).url), timeout=timeout)
 
         assert found.verdict is verdict
         assert failed(found) is step
@@ -271,7 +275,8 @@ class TestReaching:
 
     @pytest.mark.parametrize("protocol", ["http", "grpc"])
     def test_a_server_that_hangs_up(self, serve: Any, diagnose: Diagnose, protocol: str) -> None:
-        found = examine_over(protocol, diagnose, serve(lambda connection: None).url)
+        url = serve(lambda connection: None).url
+        found = examine_over(protocol, diagnose, url, timeout=_AFTER_RETRIES)
 
         assert found.verdict is Verdict.DISCONNECTED
         assert failed(found) is StepName.ANSWER
@@ -360,7 +365,7 @@ class TestTLS:
         url = f"https://localhost:{secure(certificates)}"
         section = {"certificate_file": certificates.ca_file}
 
-        found = examine_over(protocol, diagnose, url, section=section, timeout=5)
+        found = examine_over(protocol, diagnose, url, section=section)
 
         assert found.verdict is Verdict.GOOD
         assert "certificate for localhost from trustme" in told(found, StepName.TLS)
@@ -377,8 +382,8 @@ class TestTLS:
         url = f"https://localhost:{secure(certificates)}"
         section = {"certificate_file": other_certificates.ca_file}
 
-        wrong = examine_over(protocol, diagnose, url, section=section, timeout=5)
-        missing = examine_over(protocol, diagnose, url, timeout=5)
+        wrong = examine_over(protocol, diagnose, url, section=section)
+        missing = examine_over(protocol, diagnose, url)
 
         assert wrong.verdict is missing.verdict is Verdict.CERTIFICATE_AUTHORITY
         assert failed(wrong) is StepName.TLS
@@ -392,7 +397,7 @@ class TestTLS:
         url = f"https://localhost:{secure(expired_certificates)}"
         section = {"certificate_file": expired_certificates.ca_file}
 
-        found = examine_over(protocol, diagnose, url, section=section, timeout=5)
+        found = examine_over(protocol, diagnose, url, section=section)
 
         assert found.verdict is Verdict.CERTIFICATE_TIME
         assert found.fix.startswith("It ended on ")
@@ -403,7 +408,7 @@ class TestTLS:
         url = f"https://127.0.0.1:{secure(certificates)}"
         section = {"certificate_file": certificates.ca_file}
 
-        found = examine_over(protocol, diagnose, url, section=section, timeout=5)
+        found = examine_over(protocol, diagnose, url, section=section)
 
         assert found.verdict is Verdict.CERTIFICATE_NAME
         assert found.fix.startswith("It is for localhost: write that host in otlp.endpoint")
@@ -411,7 +416,8 @@ class TestTLS:
     def test_plaintext_to_a_tls_port(
         self, secure: Any, certificates: Any, diagnose: Diagnose, protocol: str
     ) -> None:
-        found = examine_over(protocol, diagnose, f"http://localhost:{secure(certificates)}")
+        url = f"http://localhost:{secure(certificates)}"
+        found = examine_over(protocol, diagnose, url, timeout=_AFTER_RETRIES)
 
         assert found.verdict is Verdict.PLAINTEXT_TO_TLS
         assert failed(found) is StepName.TLS
@@ -425,7 +431,9 @@ class TestTLS:
         else:
             port = request.getfixturevalue("serve_grpc")(None)
 
-        found = examine_over(protocol, diagnose, f"https://localhost:{port}")
+        # A server that waits for the end of a line hangs instead of refusing.
+        url = f"https://localhost:{port}"
+        found = examine_over(protocol, diagnose, url, timeout=_AFTER_RETRIES)
 
         assert found.verdict is Verdict.TLS_TO_PLAINTEXT
         assert failed(found) is StepName.TLS
@@ -464,7 +472,7 @@ class TestGRPC:
     def test_a_span_that_is_taken_makes_every_step_good(
         self, section: Any, diagnose: Diagnose
     ) -> None:
-        found = diagnose("otlp", section(), timeout=5)
+        found = diagnose("otlp", section())
 
         assert found.verdict is Verdict.GOOD
         assert [step.name for step in found.steps] == REQUEST_STEPS
@@ -485,7 +493,8 @@ class TestGRPC:
     def test_a_code_that_is_no_success_fails_its_step(
         self, section: Any, diagnose: Diagnose, code: str, verdict: Verdict, step: StepName
     ) -> None:
-        found = diagnose("otlp", section(code=code))
+        timeout = _AFTER_RETRIES if code == "UNAVAILABLE" else 5.0
+        found = diagnose("otlp", section(code=code), timeout=timeout)
 
         assert found.verdict is verdict
         assert failed(found) is step
@@ -511,7 +520,7 @@ class TestGRPC:
             read_head(connection)
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 
-        found = diagnose("otlp", {"protocol": "grpc", "endpoint": serve(refuse).url}, timeout=5)
+        found = diagnose("otlp", {"protocol": "grpc", "endpoint": serve(refuse).url})
 
         assert found.verdict is Verdict.GRPC_TO_HTTP
         assert failed(found) is StepName.PROTOCOL
@@ -539,7 +548,6 @@ class TestGRPC:
         found = diagnose(
             "otlp",
             {"protocol": "grpc", "endpoint": endpoint, "grpc": {"insecure": True}},
-            timeout=5,
         )
 
         assert found.verdict is Verdict.GOOD
@@ -555,7 +563,7 @@ class TestUDP:
     ) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as agent:
             agent.bind(("127.0.0.1", 0))
-            found = diagnose("jaeger", self.section(agent.getsockname()[1]), timeout=5)
+            found = diagnose("jaeger", self.section(agent.getsockname()[1]))
             agent.settimeout(10)
             datagram = agent.recv(65_536)
 
@@ -574,14 +582,14 @@ class TestUDP:
     def test_a_closed_port_is_told_where_icmp_tells_it(
         self, diagnose: Diagnose, free_port: int
     ) -> None:
-        found = diagnose("jaeger", self.section(free_port), timeout=5)
+        found = diagnose("jaeger", self.section(free_port))
 
         assert found.verdict is Verdict.CLOSED_PORT
         assert failed(found) is StepName.CONNECTION
         assert "jaeger.thrift.agent_host_name" in found.fix
 
     def test_a_name_that_does_not_resolve(self, diagnose: Diagnose) -> None:
-        found = diagnose("jaeger", self.section(6831, "no..such..host"), timeout=5)
+        found = diagnose("jaeger", self.section(6831, "no..such..host"))
 
         assert found.verdict is Verdict.NAME
 
