@@ -153,9 +153,10 @@ def _refined(outcome: Outcome, probes: Probes, place: Place | None) -> Outcome:
     seen = probes.failure
     if seen is not None and seen.kind is not None:
         same = outcome.kind is seen.kind and outcome.detail is None
-        # An export that ran out of time may have been about to say this, and gRPC tells of one
-        # address only.
-        if same or outcome.kind is FailureKind.TIMEOUT or masked:
+        # An export that ran out of time may have been about to say this, but for a failure of
+        # TLS, which takes no time; and gRPC tells of one address only.
+        late = outcome.kind is FailureKind.TIMEOUT and seen.kind is not FailureKind.TLS
+        if same or late or masked:
             outcome = evolve(outcome, kind=seen.kind, detail=seen.detail, reason=seen.reason)
             masked = False
     explained = outcome.detail not in {None, FailureDetail.HANDSHAKE} or not (

@@ -99,8 +99,10 @@ class Probes:
 
     @property
     def hopeless(self) -> bool:
-        """Whether more time would change nothing."""
-        return self.failure is not None and self.failure.kind is not FailureKind.TIMEOUT
+        """Whether an export would try again and again, and its time change nothing."""
+        if self.failure is None or self.handshake is not None:
+            return False
+        return self.failure.kind is not FailureKind.TIMEOUT
 
 
 def probe(place: Place, timeout: float) -> Probes:

@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from bentotrace.config.load import ExporterConfig, load_config
 from bentotrace.doctor.examination import Diagnosis, State
 from bentotrace.doctor.examine import examine
-from bentotrace.doctor.probe import Connection, LookUp, Probes
+from bentotrace.doctor.probe import Connection, Handshake, LookUp, Probes, probe
 from bentotrace.doctor.verdict import StepName, Verdict
 from bentotrace.plugin import ExporterPlugin, Target, option
 from bentotrace.transport import FailureKind, Outcome
@@ -334,6 +334,32 @@ class TestReaching:
             "the exporter connects, although an attempt failed: not with me"
         )
 
+    def test_the_export_wins_over_a_probe_that_trusts_otherwise(
+        self,
+        serve: Any,
+        receiver: Any,
+        certificates: Any,
+        diagnose: Diagnose,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        server = serve(receiver(), context=certificates.server_context())
+        files = {"certificate_file": certificates.ca_file}
+        distrust = Attempt(ok=False, kind=FailureKind.TLS, reason="not with me")
+        module = importlib.import_module("bentotrace.doctor.examine")
+
+        def probe_and_distrust(place: Any, timeout: float) -> Probes:
+            handshake = Handshake(None, None, distrust, 0.1)
+            return attrs.evolve(probe(place, timeout), handshake=handshake)
+
+        monkeypatch.setattr(module, "probe", probe_and_distrust)
+
+        found = diagnose("otlp", http(f"https://localhost:{server.port}", **files))
+
+        assert found.verdict is Verdict.GOOD
+        assert told(found, StepName.TLS) == (
+            "the exporter agrees, although an attempt failed: not with me"
+        )
+
 
 def examine_over(protocol: str, diagnose: Diagnose, url: str, **options: Any) -> Diagnosis:
     if protocol == "grpc":
@@ -565,7 +591,7 @@ class TestUDP:
             agent.bind(("127.0.0.1", 0))
             found = diagnose("jaeger", self.section(agent.getsockname()[1]))
             agent.settimeout(10)
-            datagram = agent.recv(65_536)
+            datagrams = [agent.recv(65_536), agent.recv(65_536)]
 
         assert found.verdict is Verdict.SENT
         assert found.verdict.good
@@ -577,7 +603,8 @@ class TestUDP:
         ]
         assert "does not tell that a span arrived" in found.fix
         assert found.trace_id in found.fix
-        assert b"bentotrace doctor" in datagram
+        # The second hears of it when nobody listened to the first.
+        assert all(b"bentotrace doctor" in datagram for datagram in datagrams)
 
     def test_a_closed_port_is_told_where_icmp_tells_it(
         self, diagnose: Diagnose, free_port: int
