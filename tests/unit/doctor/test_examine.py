@@ -20,7 +20,7 @@ from bentotrace.doctor.examine import examine
 from bentotrace.doctor.probe import Connection, Handshake, LookUp, Probes, probe
 from bentotrace.doctor.verdict import StepName, Verdict
 from bentotrace.plugin import ExporterPlugin, Target, option
-from bentotrace.transport import FailureKind, Outcome
+from bentotrace.transport import FailureKind, Outcome, TLSConfig
 from bentotrace.transport.retry import Attempt
 
 Diagnose = Callable[..., Diagnosis]
@@ -677,6 +677,7 @@ class TestOtherExporters:
         found = foreign("log")
 
         assert found.fix == "It logged: acme: http://here/ answered 418 to ***"
+        assert "s3cr" not in foreign("log much").fix
 
     def test_an_exporter_that_does_not_return_is_left(self) -> None:
         found = foreign("hang", timeout=0.2)
@@ -686,7 +687,35 @@ class TestOtherExporters:
         assert failed(found) is StepName.EXPORT
 
     def test_an_exporter_that_reports_outcomes_gets_their_verdict(self) -> None:
-        assert foreign("report").verdict is Verdict.SERVER_ERROR
+        found = foreign("report", outcome=failure(FailureKind.STATUS, "502"))
+
+        assert found.verdict is Verdict.SERVER_ERROR
+        assert (failed(found), found.reason) == (StepName.EXPORT, "so it says")
+
+    def test_a_probe_says_what_an_export_had_no_time_for(self, free_port: int) -> None:
+        target = Target("http", f"http://127.0.0.1:{free_port}/")
+        found = foreign("report", target=target, outcome=failure(FailureKind.TIMEOUT))
+
+        assert found.verdict is Verdict.CLOSED_PORT
+        assert "nothing listens on" in found.reason
+
+    def test_a_port_that_is_open_is_not_called_closed(self, serve: Any) -> None:
+        server = serve(lambda connection: None)
+        target = Target("grpc", server.netloc)
+        found = foreign("report", target=target, outcome=failure(FailureKind.REFUSED))
+
+        assert found.verdict is Verdict.DISCONNECTED
+        assert found.reason == f"{server.netloc} takes the connection and closes it; so it says"
+
+    def test_a_refusal_of_another_address_does_not_hide_a_failure_of_tls(
+        self, serve: Any, receiver: Any, expired_certificates: Any
+    ) -> None:
+        port = serve(receiver(), context=expired_certificates.server_context()).port
+        files = TLSConfig(ca_file=expired_certificates.ca_file)
+        target = Target("grpc", f"localhost:{port}", tls=files)
+        found = foreign("report", target=target, outcome=failure(FailureKind.REFUSED))
+
+        assert found.verdict is Verdict.CERTIFICATE_TIME
 
     def test_an_exporter_that_cannot_be_made_is_a_mistake_of_the_configuration(self) -> None:
         found = foreign("absent")
@@ -696,10 +725,18 @@ class TestOtherExporters:
         assert len(found.steps) == 1
 
 
+NOWHERE = Target("ink", "somewhere")
+
+
+def failure(kind: FailureKind, status: str | None = None) -> Outcome:
+    return Outcome(ok=False, endpoint="x", kind=kind, status=status, reason="so it says")
+
+
 @frozen
 class AcmeOptions:
     behaviour: str = option(help="What it does.")
     token: str = option(default="s3cr3t-marker", secret=True, help="Who it is.")
+    outcome: Outcome | None = None
 
 
 class AcmeExporter(SpanExporter):
@@ -719,26 +756,26 @@ class AcmeExporter(SpanExporter):
             raise RuntimeError(f"no http://user:{token}@here/ for {token}")
         if behaviour == "log":
             logging.getLogger("acme").warning("http://u:p@here/ answered 418 to %s", token)
+        if behaviour == "log much":
+            logging.getLogger("acme").warning("%s%s", "x" * 285, token)
         if behaviour == "report":
-            failure = Outcome(ok=False, endpoint="x", kind=FailureKind.STATUS, status="502")
-            self._context.report(failure, len(spans))
+            self._context.report(self._options.outcome, len(spans))
         return SpanExportResult.FAILURE
 
     def shutdown(self) -> None:
         pass
 
 
-def foreign(behaviour: str, timeout: float = 5.0) -> Diagnosis:
-    plugin = ExporterPlugin(
-        name="acme",
-        config=AcmeOptions,
-        create=AcmeExporter,
-        summary="Acme",
-        target=lambda options: Target("ink", "somewhere"),
-    )
+def foreign(
+    behaviour: str,
+    timeout: float = 5.0,
+    *,
+    target: Target = NOWHERE,
+    outcome: Outcome | None = None,
+) -> Diagnosis:
+    plugin = ExporterPlugin(name="acme", config=AcmeOptions, create=AcmeExporter, summary="Acme")
+    options = AcmeOptions(behaviour=behaviour, outcome=outcome)
     config = load_config({"exporter_type": "none"}, environ={})
-    exporter = ExporterConfig(
-        plugin, AcmeOptions(behaviour=behaviour), timeout, Target("ink", "somewhere"), ()
-    )
+    exporter = ExporterConfig(plugin, options, timeout, target, ())
     (found,) = examine(attrs.evolve(config, exporters=(exporter,))).diagnoses
     return found
