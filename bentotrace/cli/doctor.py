@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -63,7 +64,9 @@ def doctor(file: str | None, service: str | None, as_json: bool) -> int:
     # gRPC's core otherwise logs every handshake that fails.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
-        config = bentotrace.load_config(file, service=service)
+        # What a plugin prints when it is imported is no part of the report.
+        with contextlib.redirect_stdout(sys.stderr):
+            config = bentotrace.load_config(file, service=service)
     except BentotraceError as error:
         if not as_json:
             raise

@@ -147,7 +147,7 @@ def _verdict(trial: Trial, outcome: Outcome, udp: bool) -> Verdict:
 
 def _refined(outcome: Outcome, probes: Probes, place: Place | None) -> Outcome:
     """Tell apart what the exporter's outcome leaves open."""
-    if outcome.ok or outcome.kind is None or place is None or place.transport == "udp":
+    if outcome.ok or outcome.kind is None or place is None:
         return outcome
     masked = _is_masked(outcome, probes)
     seen = probes.failure
@@ -162,7 +162,7 @@ def _refined(outcome: Outcome, probes: Probes, place: Place | None) -> Outcome:
     explained = outcome.detail not in {None, FailureDetail.HANDSHAKE} or not (
         masked or outcome.kind in _UNEXPLAINED
     )
-    if explained or place.proxy is not None:
+    if explained or place.proxy is not None or place.transport == "udp":
         return outcome
     detail = detail_of_language(place)
     if detail is not None:

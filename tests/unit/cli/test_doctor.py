@@ -158,13 +158,14 @@ def test_a_wrong_configuration_is_told_and_nothing_is_sent(run: Run, tmp_path: P
 
 
 def test_a_plugin_that_cannot_be_used_is_told_as_json_too(run: Run, distributions: Any) -> None:
-    distributions.add("acme", "acme", "raise RuntimeError('no')", exporter="acme")
+    broken = "print('hello'); raise RuntimeError('no')"
+    distributions.add("acme", "acme", broken, exporter="acme")
     where = {"PYTHONPATH": str(distributions.directory), "OTEL_TRACES_EXPORTER": "acme"}
 
     done = run("doctor", "--json", **where)
 
     (problem,) = json.loads(done.stdout)["problems"]
-    assert (done.returncode, done.stderr) == (1, "")
+    assert (done.returncode, done.stderr) == (1, "hello\n")
     assert "importing it raised RuntimeError: no" in problem["message"]
 
 
