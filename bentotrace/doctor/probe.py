@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable
-from queue import Empty, SimpleQueue
-from typing import TypeVar
 
 from attrs import frozen
 
@@ -25,9 +21,7 @@ from bentotrace.transport.outcome import FailureKind
 from bentotrace.transport.retry import Attempt
 from bentotrace.transport.tls import TLSFileError, make_ssl_context
 
-__all__ = ["Connection", "Handshake", "LookUp", "Probes", "probe", "within"]
-
-T = TypeVar("T")
+__all__ = ["Connection", "Handshake", "LookUp", "Probes", "probe"]
 
 _LONGEST_SECONDS = 3.0
 
@@ -120,30 +114,6 @@ def probe(place: Place, timeout: float) -> Probes:
     if connection.failure is not None or place.tls is None or place.proxy is not None:
         return Probes(resolution, connection)
     return Probes(resolution, connection, _shake_hands(place, timeout))
-
-
-def within(seconds: float, function: Callable[[], T]) -> T:
-    """Return what a function returns that knows no timeout itself.
-
-    Raises:
-        TimeoutError: it has not returned in time; it is left alone.
-    """
-    answers: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
-
-    def run() -> None:
-        try:
-            answers.put((function(), None))
-        except BaseException as error:
-            answers.put((None, error))
-
-    threading.Thread(target=run, name="bentotrace-doctor", daemon=True).start()
-    try:
-        answer, error = answers.get(timeout=seconds)
-    except Empty:
-        raise TimeoutError from None
-    if error is not None:
-        raise error
-    return answer  # type: ignore[return-value]
 
 
 def _resolve(place: Place, timeout: float) -> LookUp:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from operator import attrgetter
+from queue import Empty, SimpleQueue
+from typing import TypeVar
 
 from attrs import define, field, frozen
 from opentelemetry.sdk.resources import Resource
@@ -20,13 +23,14 @@ import bentotrace
 from bentotrace.config.load import ExporterConfig
 from bentotrace.config.options import TracingOptions
 from bentotrace.config.schema import section_of
-from bentotrace.doctor.probe import within
 from bentotrace.pipeline.exporter import make_guarded
 from bentotrace.pipeline.guard import Delivery, Guard, Reports
 from bentotrace.transport.headers import mask
 from bentotrace.transport.outcome import Outcome, one_line, without_any_credentials
 
 __all__ = ["Trial", "make_and_close", "secrets_of", "try_out"]
+
+T = TypeVar("T")
 
 _GRACE_SECONDS = 2.0
 _SECONDS_FOR_ICMP = 0.5
@@ -120,7 +124,7 @@ def try_out(
             return delivery
 
         try:
-            delivery = within(exporter.timeout + _GRACE_SECONDS, export)
+            delivery = _within(exporter.timeout + _GRACE_SECONDS, export)
             returned = True
         except TimeoutError:
             delivery, returned = Delivery(0, 1), False
@@ -148,6 +152,22 @@ def secrets_of(exporter: ExporterConfig) -> tuple[str, ...]:
             value = attrgetter(".".join(path))(exporter.options)
             found += value.values() if isinstance(value, Mapping) else [value]
     return tuple(value for value in found if isinstance(value, str))
+
+
+def _within(seconds: float, function: Callable[[], T]) -> T:
+    """Return what a function returns that raises nothing and may not know a timeout.
+
+    Raises:
+        TimeoutError: it has not returned in time; it is left alone.
+    """
+    answers: SimpleQueue[T] = SimpleQueue()
+    threading.Thread(
+        target=lambda: answers.put(function()), name="bentotrace-doctor", daemon=True
+    ).start()
+    try:
+        return answers.get(timeout=seconds)
+    except Empty:
+        raise TimeoutError from None
 
 
 def _worst(outcomes: list[Outcome]) -> Outcome | None:

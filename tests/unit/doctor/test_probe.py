@@ -1,33 +1,13 @@
 from __future__ import annotations
 
 import socket
-import threading
 from typing import Any
 
 import pytest
 
 from bentotrace.doctor.place import Place
-from bentotrace.doctor.probe import probe, within
+from bentotrace.doctor.probe import probe
 from bentotrace.transport import FailureDetail, FailureKind, TLSConfig
-
-
-def test_a_function_that_returns_in_time_is_heard() -> None:
-    assert within(10, lambda: 7) == 7
-
-
-def test_what_a_function_raises_is_raised() -> None:
-    def fail() -> None:
-        raise LookupError("here")
-
-    with pytest.raises(LookupError, match="here"):
-        within(10, fail)
-
-
-def test_a_function_that_takes_too_long_is_left() -> None:
-    released = threading.Event()
-    with pytest.raises(TimeoutError):
-        within(0.05, lambda: released.wait(30))
-    released.set()
 
 
 def test_every_address_is_tried_and_told(
