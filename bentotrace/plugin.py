@@ -29,6 +29,7 @@ from bentotrace.config.kinds import (
 )
 from bentotrace.config.range import Range
 from bentotrace.transport.outcome import Outcome
+from bentotrace.transport.tls import TLSConfig
 
 __all__ = [
     "ADDRESS",
@@ -180,19 +181,24 @@ def _timeout_variables(names: Sequence[str | Variable]) -> tuple[Variable, ...]:
 
 @frozen
 class Target:
-    """Where an exporter's spans go, for the start-up line and ``bentotrace explain``.
+    """Where an exporter's spans go, for the start-up line, and for the command's diagnoses.
 
     Attributes:
         protocol: what is spoken, as "grpc"; "" when there is nothing to tell apart.
         endpoint: the final endpoint, without credentials.
         warnings: what about it is likely a mistake, a line each, with the fix.
         notes: what is worth knowing of it and no mistake, a line each.
+        tls: the files of an encrypted connection; None for a plaintext one, or when unknown.
+        headers: the names of the headers that go with every request, without those that the
+            transport sets itself.
     """
 
     protocol: str
     endpoint: str
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    tls: TLSConfig | None = None
+    headers: tuple[str, ...] = ()
 
 
 def _ignore(outcome: Outcome, spans: int) -> None:

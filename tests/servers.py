@@ -61,8 +61,8 @@ class Server:
             self._thread(self._handle, connection)
 
     def _handle(self, connection: socket.socket) -> None:
-        connection.settimeout(10)
         try:
+            connection.settimeout(10)
             if self.context is not None:
                 connection = self.context.wrap_socket(connection, server_side=True)
                 self._open.append(connection)

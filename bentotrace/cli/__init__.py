@@ -15,7 +15,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; None takes the process's.
 
     Returns:
-        0 when all is well, 1 when there is a problem, 2 when the arguments are wrong.
+        0 when all is well, 1 when there is a problem, 2 when the arguments are wrong; a
+        subcommand may have more.
     """
     try:
         from bentotrace.cli.app import run

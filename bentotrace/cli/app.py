@@ -8,6 +8,7 @@ import click
 
 from bentotrace import __version__
 from bentotrace.cli.demo import demo
+from bentotrace.cli.doctor import doctor
 from bentotrace.cli.explain import explain
 from bentotrace.cli.match import match
 from bentotrace.cli.plugins import plugins
@@ -25,7 +26,7 @@ def _bentotrace() -> None:
     """From a YAML block and the OTEL_* environment to traces in your backend."""
 
 
-for _command in (demo, explain, match, plugins, run_command, schema, validate):
+for _command in (demo, doctor, explain, match, plugins, run_command, schema, validate):
     _bentotrace.add_command(_command)
 
 

@@ -76,10 +76,7 @@ def _json(problems: Sequence[Problem], notes: Sequence[Note], names: Sequence[st
     found = {
         "good": not problems,
         "exporters": names,
-        "problems": [
-            {**attrs.asdict(problem.position), "path": problem.path, "message": problem.message}
-            for problem in problems
-        ],
+        "problems": [problem.as_dict() for problem in problems],
         "notes": [attrs.asdict(note) for note in notes],
     }
     return json.dumps(found, indent=2)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+import attrs
 from attrs import define, field, frozen
 
 from bentotrace.exceptions import ConfigError
@@ -55,6 +57,10 @@ class Problem:
 
     def __str__(self) -> str:
         return ": ".join(part for part in (str(self.position), self.path, self.message) if part)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the same as plain values, for JSON."""
+        return {**attrs.asdict(self.position), "path": self.path, "message": self.message}
 
 
 @frozen

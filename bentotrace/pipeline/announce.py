@@ -13,7 +13,7 @@ from bentotrace.config.options import TracingOptions
 from bentotrace.config.resolve import Origin
 from bentotrace.transport.outcome import without_credentials
 
-__all__ = ["announce", "announce_attached", "announce_kept"]
+__all__ = ["announce", "announce_attached", "announce_kept", "no_trace"]
 
 _logger = logging.getLogger("bentotrace")
 
@@ -36,10 +36,10 @@ def announce(config: Config, resource: Resource) -> None:
             "OTEL_SDK_DISABLED is true, which turns OpenTelemetry's SDK itself off whatever is "
             "configured: nothing is traced; unset it"
         )
-    elif options.effective_rate == 0 and not any(
-        item.rate for item in options.effective_sample_rates
-    ):
-        _logger.warning("%s", _no_trace(options, config.source))
+    else:
+        nothing = no_trace(options, config.source)
+        if nothing is not None:
+            _logger.warning("%s", nothing)
 
 
 def announce_attached(config: Config, sampler: Sampler | None, resource: Resource) -> None:
@@ -101,7 +101,10 @@ def _say_nowhere(config: Config) -> None:
         _logger.info("spans are made and go nowhere, as exporter_type: none says")
 
 
-def _no_trace(options: TracingOptions, source: str) -> str:
+def no_trace(options: TracingOptions, source: str) -> str | None:
+    """Say why nothing is traced, and how to turn it on; None when something is."""
+    if options.effective_rate > 0 or any(item.rate for item in options.effective_sample_rates):
+        return None
     begun = "no trace begins here" if options.sampler.startswith("parent") else "nothing is traced"
     if options.sampler.endswith("always_off"):
         return (

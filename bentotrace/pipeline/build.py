@@ -7,15 +7,14 @@ from typing import Any, Literal, get_args
 
 from attrs import evolve
 from opentelemetry import trace as trace_api
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
-from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.resources import Resource
 
-from bentotrace import __version__, registry
 from bentotrace.config.load import Config, ExporterConfig
 from bentotrace.config.options import SpoolOptions, TracingOptions
-from bentotrace.exceptions import PluginError, ProviderExistsError
+from bentotrace.exceptions import ProviderExistsError
 from bentotrace.pipeline.announce import announce, announce_attached, announce_kept
-from bentotrace.pipeline.guard import Guard, OnExportError, Reports
+from bentotrace.pipeline.exporter import make_guarded
+from bentotrace.pipeline.guard import OnExportError, Reports
 from bentotrace.pipeline.limits import make_limits, quiet_cuts
 from bentotrace.pipeline.processor import BatchProcessor
 from bentotrace.pipeline.propagators import install_propagators, make_propagators
@@ -24,8 +23,6 @@ from bentotrace.pipeline.resource import make_resource
 from bentotrace.pipeline.sampler import make_sampler
 from bentotrace.pipeline.signals import flush_on_signals
 from bentotrace.pipeline.tracing import Tracing
-from bentotrace.plugin import BuildContext
-from bentotrace.transport.outcome import without_credentials
 
 __all__ = ["IfExists", "build_disabled", "build_tracing", "check_exporters", "install"]
 
@@ -177,26 +174,15 @@ def _processor(
     resource: Resource,
     on_export_error: OnExportError | None,
 ) -> BatchProcessor:
-    reports = Reports()
     logger = _logger.getChild(exporter.plugin.name)
-    context = BuildContext(
-        timeout=exporter.timeout,
-        max_tag_value_length=options.max_tag_value_length,
-        resource=resource,
-        service_name=str(resource.attributes.get(SERVICE_NAME, "")),
-        logger=logger,
-        user_agent=f"bentotrace/{__version__}",
-        report=reports.add,
-    )
-    endpoint = exporter.target.endpoint if exporter.target is not None else ""
     make_store = _find_store(options.spool, exporter)
-    guard = Guard(
-        _create(exporter, context),
-        reports,
-        name=exporter.plugin.name,
-        endpoint=without_credentials(endpoint),
+    guard = make_guarded(
+        exporter,
+        options,
+        resource,
+        reports=Reports(),
         logger=logger,
-        on_error=on_export_error,
+        on_export_error=on_export_error,
     )
     spool = None
     if make_store is not None:
@@ -213,22 +199,3 @@ def _find_store(options: SpoolOptions, exporter: ExporterConfig) -> Any:
     from bentotrace.pipeline.spool.place import find_store
 
     return find_store(options.path, options, exporter)
-
-
-def _create(exporter: ExporterConfig, context: BuildContext) -> SpanExporter:
-    plugin = exporter.plugin
-    try:
-        made: object = plugin.create(exporter.options, context)
-    except (Exception, SystemExit) as error:
-        advice = None
-        if isinstance(error, ImportError):
-            advice = registry.missing_dependency(error, plugin)
-        raise advice or PluginError(
-            f"exporter {plugin.name!r} cannot be made: {type(error).__name__}: {error}"
-        ) from error
-    if not isinstance(made, SpanExporter) and not callable(getattr(made, "export", None)):
-        raise PluginError(
-            f"exporter {plugin.name!r} cannot be made: its create() returned "
-            f"{type(made).__name__}, not a SpanExporter"
-        )
-    return made  # type: ignore[return-value]

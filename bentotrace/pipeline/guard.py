@@ -8,7 +8,6 @@ minute while it lasts, one line when it is over. Each loss has its line at DEBUG
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -18,7 +17,12 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.pipeline.advice import advice_on
 from bentotrace.pipeline.status import ErrorStatus
-from bentotrace.transport.outcome import FailureKind, Outcome, one_line
+from bentotrace.transport.outcome import (
+    FailureKind,
+    Outcome,
+    one_line,
+    without_any_credentials,
+)
 from bentotrace.transport.suppression import suppress_instrumentation
 
 __all__ = ["Delivery", "Guard", "Health", "OnExportError", "Reports", "counted"]
@@ -30,7 +34,6 @@ _SUMMARY_INTERVAL = 60.0
 # The other 4xx, and these codes of gRPC, are said of what was sent.
 _PASSING_STATUSES = ("408", "425", "429")
 _LASTING_CODES = ("INVALID_ARGUMENT", "ALREADY_EXISTS", "FAILED_PRECONDITION")
-_USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
 
 
 @frozen
@@ -294,7 +297,7 @@ class Guard:
     def _explain(self, error: BaseException) -> str:
         try:
             self._logger.debug("exporter %s raised", self.name, exc_info=error)
-            text = _USERINFO.sub("", str(error))
+            text = without_any_credentials(str(error))
         except Exception:
             text = ""
         return (

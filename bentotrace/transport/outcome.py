@@ -7,10 +7,18 @@ import re
 
 from attrs import field, frozen
 
-__all__ = ["FailureDetail", "FailureKind", "Outcome", "one_line", "without_credentials"]
+__all__ = [
+    "FailureDetail",
+    "FailureKind",
+    "Outcome",
+    "one_line",
+    "without_any_credentials",
+    "without_credentials",
+]
 
 # Of slashes there may be too few or too many.
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+|/+")
+_USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
 _HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]+)(?::[0-9]*)?")
 _MESSAGE_LENGTH = 200
 
@@ -100,6 +108,11 @@ def without_credentials(url: str) -> str:
     broken = broken and "@" not in authority
     userinfo = (url[start:] if broken else authority).rpartition("@")[0]
     return url[:start] + url[start + len(userinfo) :].removeprefix("@")
+
+
+def without_any_credentials(text: str) -> str:
+    """Return a text without the ``user:password@`` of the URLs in it."""
+    return _USERINFO.sub("", text)
 
 
 def one_line(text: str, length: int = _MESSAGE_LENGTH) -> str:

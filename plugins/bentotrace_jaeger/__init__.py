@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace.hookspecs import hookimpl
 from bentotrace.plugin import BuildContext, ExporterPlugin, Stability, Target
+from bentotrace.transport import TLSConfig
 from bentotrace_jaeger.config import JaegerOptions
 from bentotrace_jaeger.destination import Agent
 
@@ -24,11 +25,21 @@ def _create(options: JaegerOptions, context: BuildContext) -> SpanExporter:
 
 def _target(options: JaegerOptions) -> Target:
     destination = options.destination()
+    endpoint, warnings, notes = str(destination), tuple(destination.warnings), options.notes()
     if isinstance(destination, Agent):
-        protocol = "thrift over UDP"
-    else:
-        protocol = "grpc" if options.protocol == "grpc" else "thrift over HTTP"
-    return Target(protocol, str(destination), tuple(destination.warnings), options.notes())
+        return Target("thrift over UDP", endpoint, warnings, notes)
+    grpc = options.protocol == "grpc"
+    section = options.grpc if grpc else options.thrift
+    named = options.username is not None or endpoint != destination.address
+    credentials = ("Authorization",) if named and not grpc else ()
+    return Target(
+        "grpc" if grpc else "thrift over HTTP",
+        endpoint,
+        warnings,
+        notes,
+        tls=TLSConfig(ca_file=section.certificate_file) if destination.tls else None,
+        headers=(*section.headers, *credentials),
+    )
 
 
 @hookimpl

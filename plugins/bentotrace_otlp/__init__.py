@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from bentotrace.hookspecs import hookimpl
 from bentotrace.plugin import BuildContext, ExporterPlugin, Stability, Target
 from bentotrace.transport.outcome import without_credentials
-from bentotrace_otlp.config import OTLPOptions
+from bentotrace_otlp.config import OTLPOptions, tls_of
 from bentotrace_otlp.endpoint import resolve_endpoint
 
 __all__ = ["bentotrace_exporter"]
@@ -24,7 +24,16 @@ def _create(options: OTLPOptions, context: BuildContext) -> SpanExporter:
 
 def _target(options: OTLPOptions) -> Target:
     resolved = resolve_endpoint(options.endpoint, options.protocol, options.grpc.insecure)
-    return Target(options.protocol, without_credentials(resolved.address), resolved.warnings)
+    section = options.grpc if options.protocol == "grpc" else options.http
+    endpoint = without_credentials(resolved.address)
+    credentials = ("Authorization",) if endpoint != resolved.address else ()
+    return Target(
+        options.protocol,
+        endpoint,
+        resolved.warnings,
+        tls=tls_of(section) if resolved.tls else None,
+        headers=(*section.headers, *credentials),
+    )
 
 
 @hookimpl

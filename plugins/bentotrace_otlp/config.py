@@ -12,7 +12,7 @@ from bentotrace.plugin import ADDRESS, HEADERS, PEM_FILE, Kind, Variable, option
 from bentotrace.transport import TLSConfig, TLSFileError
 from bentotrace_otlp.endpoint import Endpoint, resolve_endpoint
 
-__all__ = ["GRPCOptions", "HTTPOptions", "OTLPOptions", "Protocol"]
+__all__ = ["GRPCOptions", "HTTPOptions", "OTLPOptions", "Protocol", "tls_of"]
 
 Protocol = Literal["grpc", "http"]
 
@@ -108,6 +108,15 @@ class OTLPOptions:
         _check_files(self.protocol, getattr(self, self.protocol))
 
 
+def tls_of(options: HTTPOptions | GRPCOptions) -> TLSConfig:
+    """Give the files that a section names."""
+    return TLSConfig(
+        ca_file=options.certificate_file,
+        cert_file=options.client_certificate_file,
+        key_file=options.client_key_file,
+    )
+
+
 def _check_files(section: str, options: HTTPOptions | GRPCOptions) -> None:
     certificate, key = options.client_certificate_file, options.client_key_file
     if (certificate is None) != (key is None):
@@ -115,7 +124,7 @@ def _check_files(section: str, options: HTTPOptions | GRPCOptions) -> None:
         reason = "is missing; give client_certificate_file and client_key_file, or neither"
         raise OptionError(f"{section}.{missing}", reason)
     try:
-        TLSConfig(options.certificate_file, certificate, key).check()
+        tls_of(options).check()
     except TLSFileError as error:
         raise OptionError(f"{section}.{_TLS_OPTIONS[error.option]}", error.reason) from None
 

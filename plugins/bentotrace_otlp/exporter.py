@@ -10,10 +10,10 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.plugin import BuildContext
-from bentotrace.transport import FailureKind, Outcome, TLSConfig
+from bentotrace.transport import FailureKind, Outcome
 from bentotrace.transport.halving import explain_size, send_in_halves
 from bentotrace.transport.protobuf import read_fields
-from bentotrace_otlp.config import GRPCOptions, HTTPOptions, OTLPOptions
+from bentotrace_otlp.config import OTLPOptions, tls_of
 from bentotrace_otlp.encoder import TraceEncoder
 from bentotrace_otlp.endpoint import resolve_endpoint
 
@@ -77,7 +77,7 @@ def _transport(options: OTLPOptions, context: BuildContext) -> _Transport:
             headers=options.http.headers,
             timeout=context.timeout,
             compression=options.compression,
-            tls=_tls(options.http),
+            tls=tls_of(options.http),
             user_agent=context.user_agent,
             on_retry=context.report_retry,
             content_type=_CONTENT_TYPE,
@@ -90,17 +90,9 @@ def _transport(options: OTLPOptions, context: BuildContext) -> _Transport:
         headers=options.grpc.headers,
         timeout=context.timeout,
         compression=options.compression,
-        tls=_tls(options.grpc) if endpoint.tls else None,
+        tls=tls_of(options.grpc) if endpoint.tls else None,
         user_agent=context.user_agent,
         on_retry=context.report_retry,
-    )
-
-
-def _tls(options: HTTPOptions | GRPCOptions) -> TLSConfig:
-    return TLSConfig(
-        ca_file=options.certificate_file,
-        cert_file=options.client_certificate_file,
-        key_file=options.client_key_file,
     )
 
 

@@ -22,7 +22,16 @@ def _create(options: ZipkinOptions, context: BuildContext) -> SpanExporter:
 
 
 def _target(options: ZipkinOptions) -> Target:
-    return Target("", without_credentials(options.url()), options.warnings())
+    url = options.url()
+    endpoint = without_credentials(url)
+    credentials = ("Authorization",) if endpoint != url else ()
+    return Target(
+        "",
+        endpoint,
+        options.warnings(),
+        tls=options.tls() if url.startswith("https:") else None,
+        headers=(*options.headers, *credentials),
+    )
 
 
 @hookimpl

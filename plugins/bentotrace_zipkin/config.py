@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from bentotrace.plugin import ADDRESS, HEADERS, PEM_FILE, Address, Kind, Range, option
+from bentotrace.transport import TLSConfig
 
 __all__ = ["ZipkinOptions"]
 
@@ -93,6 +94,10 @@ class ZipkinOptions:
         """Give the URL that requests go to."""
         url = urlsplit(self.endpoint)
         return url._replace(path=_PATH).geturl() if url.path in {"", "/"} else str(self.endpoint)
+
+    def tls(self) -> TLSConfig:
+        """Give the files of a connection to an https URL."""
+        return TLSConfig(ca_file=self.certificate_file)
 
     def local_endpoint(self) -> dict[str, Any]:
         """Give what Zipkin calls the local endpoint, without the service's name."""

@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.plugin import BuildContext
-from bentotrace.transport import Outcome, TLSConfig
+from bentotrace.transport import Outcome
 from bentotrace.transport.halving import explain_size, send_in_halves
 from bentotrace.transport.http import HTTPTransport
 from bentotrace_zipkin.config import ZipkinOptions
@@ -24,7 +24,7 @@ def create(options: ZipkinOptions, context: BuildContext) -> SpanExporter:
         headers=options.headers,
         timeout=context.timeout,
         compression=options.compression,
-        tls=TLSConfig(ca_file=options.certificate_file),
+        tls=options.tls(),
         user_agent=context.user_agent,
         on_retry=context.report_retry,
         content_type="application/json",

@@ -8,6 +8,8 @@ import pytest
 import bentotrace
 from bentotrace.config.load import ExporterConfig
 from bentotrace.exceptions import ConfigError
+from bentotrace.plugin import Target
+from bentotrace.transport import TLSConfig
 
 PREFIX = "OTEL_EXPORTER_JAEGER_"
 
@@ -26,9 +28,14 @@ def load(**jaeger: Any) -> ExporterConfig:
     return config.exporters[0]
 
 
-def target(**jaeger: Any) -> tuple[str, str]:
+def whole_target(**jaeger: Any) -> Target:
     found = load(**jaeger).target
     assert found is not None
+    return found
+
+
+def target(**jaeger: Any) -> tuple[str, str]:
+    found = whole_target(**jaeger)
     return found.protocol, found.endpoint
 
 
@@ -227,3 +234,16 @@ def test_credentials_without_http_are_noted() -> None:
 
     (note,) = config.notes
     assert note.message.startswith("jaeger.username and jaeger.password are only sent with Thrift")
+
+
+def test_a_target_tells_its_files_and_the_names_of_its_headers() -> None:
+    section = {"headers": {"x-tenant": "s3cr3t-marker"}}
+    https = whole_target(collector_endpoint="https://u:s3cr3t-marker@c/", thrift=section)
+    plain = whole_target(collector_endpoint="http://c/", username="u", password="s3cr3t-marker")
+    grpc = whole_target(protocol="grpc", collector_endpoint="https://c", grpc=section)
+
+    assert (https.tls, https.headers) == (TLSConfig(), ("x-tenant", "Authorization"))
+    assert (plain.tls, plain.headers) == (None, ("Authorization",))
+    assert (grpc.tls, grpc.headers) == (TLSConfig(), ("x-tenant",))
+    assert whole_target().headers == ()
+    assert "s3cr3t" not in f"{https}{plain}{grpc}"

@@ -5,6 +5,10 @@ from typing import Any
 import pytest
 from bentotrace_otlp.endpoint import Endpoint, resolve_endpoint
 
+from bentotrace.config.load import load_config
+from bentotrace.plugin import Target
+from bentotrace.transport import TLSConfig
+
 option, exact, base = Endpoint, Endpoint.exact, Endpoint.base
 
 # What is given; the URL over HTTP; the target over gRPC, and whether with TLS.
@@ -94,3 +98,24 @@ def test_credentials_are_not_shown() -> None:
 
     assert "s3cret" not in repr(endpoint) + str(endpoint) + repr(resolved)
     assert "s3cret" in resolved.address
+
+
+def target(**otlp: Any) -> Target:
+    config = load_config({"exporter_type": "otlp", "otlp": otlp}, environ={})
+    found = config.exporters[0].target
+    assert found is not None
+    return found
+
+
+def test_a_target_tells_its_files_and_the_names_of_its_headers() -> None:
+    sections = {
+        "http": {"headers": {"x-http": "s3cr3t"}},
+        "grpc": {"headers": {"x-grpc": "s3cr3t"}},
+    }
+    https = target(protocol="http", endpoint="https://u:s3cr3t@h", **sections)
+    grpc = target(protocol="grpc", endpoint="https://h", **sections)
+
+    assert (https.tls, https.headers) == (TLSConfig(), ("x-http", "Authorization"))
+    assert (grpc.tls, grpc.headers) == (TLSConfig(), ("x-grpc",))
+    assert (target().tls, target().headers) == (None, ())
+    assert "s3cr3t" not in f"{https}{grpc}"

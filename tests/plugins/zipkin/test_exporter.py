@@ -14,6 +14,7 @@ import bentotrace
 from bentotrace.exceptions import ConfigError
 from bentotrace.pipeline.status import DestinationStatus
 from bentotrace.testing import ZipkinReceiver
+from bentotrace.transport import TLSConfig
 
 
 @pytest.fixture
@@ -45,6 +46,18 @@ def endpoint(**zipkin: Any) -> str:
     target = load(**zipkin).exporters[0].target
     assert target is not None
     return target.endpoint
+
+
+def test_a_target_tells_its_files_and_the_names_of_its_headers() -> None:
+    url = "https://u:s3cr3t-marker@zipkin/"
+    secure = load(endpoint=url, headers={"x-tenant": "s3cr3t-marker"}).exporters[0].target
+    plain = load(endpoint="http://zipkin/").exporters[0].target
+
+    assert secure is not None
+    assert plain is not None
+    assert (secure.tls, secure.headers) == (TLSConfig(), ("x-tenant", "Authorization"))
+    assert (plain.tls, plain.headers) == (None, ())
+    assert "s3cr3t" not in str(secure)
 
 
 def test_spans_arrive_with_the_local_node(receiver: ZipkinReceiver) -> None:

@@ -195,11 +195,12 @@ def test_ipv6_works(make: Make) -> None:
         receiver.close()
 
 
-def test_a_name_without_an_address_is_a_failure(make: Make) -> None:
-    ((outcome, _),) = send(make(6831, host="no-such-host.invalid"), [b"a"])
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "no..such..host"])
+def test_a_name_without_an_address_is_a_failure(make: Make, host: str) -> None:
+    ((outcome, _),) = send(make(6831, host=host), [b"a"])
 
     assert outcome.kind is FailureKind.NAME_RESOLUTION
-    assert "no-such-host.invalid:6831/udp has no address" in outcome.reason
+    assert f"{host}:6831/udp has no address" in outcome.reason
 
 
 class SlowResolver:

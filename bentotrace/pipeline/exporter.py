@@ -1,0 +1,79 @@
+"""One destination's exporter, made from its configuration and put behind a guard."""
+
+from __future__ import annotations
+
+import logging
+
+from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from bentotrace import __version__, registry
+from bentotrace.config.load import ExporterConfig
+from bentotrace.config.options import TracingOptions
+from bentotrace.exceptions import PluginError
+from bentotrace.pipeline.guard import Guard, OnExportError, Reports
+from bentotrace.plugin import BuildContext
+from bentotrace.transport.outcome import without_credentials
+
+__all__ = ["make_guarded"]
+
+
+def make_guarded(
+    exporter: ExporterConfig,
+    options: TracingOptions,
+    resource: Resource,
+    *,
+    reports: Reports,
+    logger: logging.Logger,
+    on_export_error: OnExportError | None = None,
+) -> Guard:
+    """Make the exporter of a destination; nothing is opened.
+
+    Args:
+        exporter: the destination.
+        options: the common options.
+        resource: the resource of the spans.
+        reports: takes what the exporter reports.
+        logger: where exporter and guard log.
+        on_export_error: called with each failed export, in the exporting thread.
+
+    Raises:
+        PluginError: the exporter cannot be made.
+    """
+    context = BuildContext(
+        timeout=exporter.timeout,
+        max_tag_value_length=options.max_tag_value_length,
+        resource=resource,
+        service_name=str(resource.attributes.get(SERVICE_NAME, "")),
+        logger=logger,
+        user_agent=f"bentotrace/{__version__}",
+        report=reports.add,
+    )
+    endpoint = exporter.target.endpoint if exporter.target is not None else ""
+    return Guard(
+        _create(exporter, context),
+        reports,
+        name=exporter.plugin.name,
+        endpoint=without_credentials(endpoint),
+        logger=logger,
+        on_error=on_export_error,
+    )
+
+
+def _create(exporter: ExporterConfig, context: BuildContext) -> SpanExporter:
+    plugin = exporter.plugin
+    try:
+        made: object = plugin.create(exporter.options, context)
+    except (Exception, SystemExit) as error:
+        advice = None
+        if isinstance(error, ImportError):
+            advice = registry.missing_dependency(error, plugin)
+        raise advice or PluginError(
+            f"exporter {plugin.name!r} cannot be made: {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(made, SpanExporter) and not callable(getattr(made, "export", None)):
+        raise PluginError(
+            f"exporter {plugin.name!r} cannot be made: its create() returned "
+            f"{type(made).__name__}, not a SpanExporter"
+        )
+    return made  # type: ignore[return-value]
