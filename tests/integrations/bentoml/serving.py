@@ -51,10 +51,16 @@ class Serving:
         """GET a path and give the status."""
         return self._http.request("GET", self.url + path).status
 
-    def end(self, by: signal.Signals = signal.SIGTERM) -> int:
-        """Send the signal that ends it, and give its exit code when all has ended."""
+    def end(self) -> int:
+        """End it by SIGTERM, and give its exit code when all has ended."""
         self._http.clear()
-        self.process.send_signal(by)
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_TIMEOUT)
+
+    def interrupt(self) -> int:
+        """End it as Ctrl+C in a terminal does, which all its processes hear of."""
+        self._http.clear()
+        os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(STOP_TIMEOUT)
 
     def said(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable
 from importlib.metadata import distribution
 from pathlib import Path
@@ -166,7 +165,7 @@ def test_the_layout_of_the_guide_works_with_a_variable(
     variables = {"BENTOML_CONFIG": "bentoml.yaml", "BENTOTRACE_BENTOML": "true"}
     with serving(directory, "service:Iris", **variables) as iris:
         iris.ask("/classify", petal=1.0)
-        assert iris.end(signal.SIGINT) == 0
+        assert iris.interrupt() == 0
 
     (span,) = servers(receiver.spans)
     assert (span.name, span.service_name) == ("POST /classify", "Iris")
