@@ -7,6 +7,7 @@
     ├── OptionError               one option's value is wrong (raised by an exporter's schema)
     ├── ProviderExistsError       the process already has a global tracer provider
     ├── SampleRateError           the sample rate of a running pipeline cannot be changed
+    ├── SpoolError                the directory of the spool cannot be used
     └── PluginError               an exporter plugin cannot be used
         ├── UnknownExporterError      nobody registered that name
         ├── DuplicateExporterError    two distributions registered that name
@@ -32,6 +33,7 @@ __all__ = [
     "PluginError",
     "ProviderExistsError",
     "SampleRateError",
+    "SpoolError",
     "UnknownExporterError",
 ]
 
@@ -109,6 +111,26 @@ class SampleRateError(BentotraceError):
 
     def __str__(self) -> str:
         return f"the sample rate cannot be changed: {self.reason}"
+
+
+class SpoolError(BentotraceError):
+    """The directory of the spool cannot be used.
+
+    Attributes:
+        path: the file that was to be written there.
+        reason: what is wrong.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"the spool {self.path} cannot be used: {self.reason};\n"
+            f"name a directory in spool.path that this process may write to, or leave it out"
+        )
 
 
 class PluginError(BentotraceError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -23,6 +24,7 @@ __all__ = [
     "ProcessorOptions",
     "ResourceOptions",
     "SamplerName",
+    "SpoolOptions",
     "TracingOptions",
 ]
 
@@ -63,6 +65,17 @@ def _parse_attributes(text: str) -> dict[str, str]:
 
 
 _positive = Range(above=0)
+
+
+def _directory(value: object) -> str:
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError("expected the path of a directory")
+    path = value.strip()
+    if path.startswith("~"):
+        raise ValueError("~ is not expanded, so write the whole path")
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise ValueError("is a file; name a directory, which need not be there yet")
+    return path
 
 
 def _at_least(bound: float) -> Range:
@@ -170,6 +183,25 @@ class LimitsOptions:
 
 
 @frozen
+class SpoolOptions:
+    """The section ``spool``: the disk, while a receiver is away."""
+
+    path: str | None = option(
+        default=None,
+        kind=Kind("a directory", _directory, json_schema={"type": "string"}),
+        help="A directory in which spans are kept while their receiver is away; nothing is kept "
+        "when left out.",
+    )
+    max_bytes: int = option(
+        default=100 * 1024 * 1024,
+        unit="bytes",
+        validator=_at_least(1024 * 1024),
+        help="What the file of one destination may take there; when it is full, the oldest spans "
+        "are dropped and counted.",
+    )
+
+
+@frozen
 class TracingOptions:
     """The tracing block."""
 
@@ -257,6 +289,7 @@ class TracingOptions:
         help="Gives what status() counts to OpenTelemetry's metrics too, under names such as "
         "otel.sdk.exporter.span.exported.",
     )
+    spool: SpoolOptions = option(factory=SpoolOptions, help="The disk, while a receiver is away.")
     limits: LimitsOptions = option(factory=LimitsOptions, help="How many things a span may hold.")
 
     @property

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace import __version__, registry
 from bentotrace.config.load import Config, ExporterConfig
-from bentotrace.config.options import TracingOptions
+from bentotrace.config.options import SpoolOptions, TracingOptions
 from bentotrace.exceptions import PluginError, ProviderExistsError
 from bentotrace.pipeline.announce import announce, announce_attached, announce_kept
 from bentotrace.pipeline.guard import Guard, OnExportError, Reports
@@ -198,6 +198,7 @@ def _processor(
         report=reports.add,
     )
     endpoint = exporter.target.endpoint if exporter.target is not None else ""
+    make_store = _find_store(options.spool, exporter)
     guard = Guard(
         _create(exporter, context),
         reports,
@@ -206,7 +207,21 @@ def _processor(
         logger=logger,
         on_error=on_export_error,
     )
-    return BatchProcessor(guard, options.processor, logger)
+    spool = None
+    if make_store is not None:
+        from bentotrace.pipeline.spool.spool import Spool
+
+        spool = Spool(guard, make_store, logger)
+    return BatchProcessor(guard, options.processor, logger, spool=spool)
+
+
+def _find_store(options: SpoolOptions, exporter: ExporterConfig) -> Any:
+    """Find where spans are kept on disk; None when they are not, and SQLite is not imported."""
+    if options.path is None:
+        return None
+    from bentotrace.pipeline.spool.place import find_store
+
+    return find_store(options.path, options, exporter)
 
 
 def _create(exporter: ExporterConfig, context: BuildContext) -> SpanExporter:

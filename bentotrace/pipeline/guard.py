@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.pipeline.advice import advice_on
 from bentotrace.pipeline.status import ErrorStatus
-from bentotrace.transport.outcome import Outcome, one_line
+from bentotrace.transport.outcome import FailureKind, Outcome, one_line
 from bentotrace.transport.suppression import suppress_instrumentation
 
 __all__ = ["Delivery", "Guard", "Health", "OnExportError", "Reports", "counted"]
@@ -27,22 +27,27 @@ OnExportError = Callable[[ErrorStatus], object]
 """What an application has called with each failed export."""
 
 _SUMMARY_INTERVAL = 60.0
+# The other 4xx, and these codes of gRPC, are said of what was sent.
+_PASSING_STATUSES = ("408", "425", "429")
+_LASTING_CODES = ("INVALID_ARGUMENT", "ALREADY_EXISTS", "FAILED_PRECONDITION")
 _USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
 
 
 @frozen
 class Delivery:
-    """What became of a batch.
+    """What became of a batch; the three numbers add up to its length.
 
     Attributes:
         exported: spans that the receiver took.
-        failed: the others.
+        failed: spans that it did not take.
         kind: the kind of the error that lost them.
+        kept: all of them, where another try may fare better and the caller keeps them for it.
     """
 
     exported: int
     failed: int
     kind: str = ""
+    kept: int = 0
 
 
 @frozen
@@ -131,8 +136,14 @@ class Guard:
         self._quiet_until = 0.0
         self._forget_losses()
 
-    def export(self, batch: Sequence[ReadableSpan]) -> Delivery:
-        """Export a batch; never raises."""
+    def export(self, batch: Sequence[ReadableSpan], *, keep: bool = False) -> Delivery:
+        """Export a batch; never raises.
+
+        Args:
+            batch: the spans.
+            keep: whether the caller keeps the whole batch when some of it is not taken for a
+                reason that may pass.
+        """
         self._reports.take()
         result: object = None
         raised = ""
@@ -142,7 +153,7 @@ class Guard:
         # In a thread that is not its own, an exporter's SystemExit would end the exporting.
         except BaseException as error:
             raised = self._explain(error)
-        return self._judge(len(batch), result, raised)
+        return self._judge(len(batch), result, raised, keep)
 
     def shutdown(self) -> None:
         """Shut the exporter down, and say what was lost and not said yet; never raises."""
@@ -152,7 +163,7 @@ class Guard:
         except BaseException as error:
             self._warn("%s was shut down, but %s", self, self._explain(error))
         if self._failures and not self._told:
-            self._warn("%s lost %s in %s that failed", self, *self._losses())
+            self._warn("%s %s", self, self._sum_up())
 
     def give_up(self, spans: int) -> ErrorStatus | None:
         """Give up the running export, and so many spans with it.
@@ -175,8 +186,8 @@ class Guard:
     def __str__(self) -> str:
         return f"exporter {self.name}" + (f" to {self.endpoint}" if self.endpoint else "")
 
-    def _judge(self, total: int, result: object, raised: str) -> Delivery:
-        reported, rejected, error = self._reported()
+    def _judge(self, total: int, result: object, raised: str, keep: bool) -> Delivery:
+        reported, rejected, error, passing = self._reported()
         # What it did not report counts by its result.
         rest = max(total - reported, 0)
         failed = rejected if result is SpanExportResult.SUCCESS else rejected + rest
@@ -187,13 +198,24 @@ class Guard:
         if error is None:
             reason = raised or _unexplained(result, self._logger.name)
             error = ErrorStatus("exporter", reason, self.endpoint, time.time())
+        if rest and (raised or result is SpanExportResult.FAILURE):
+            passing = True
+        if keep and passing:
+            self._fail(evolve(error, exporter=self.name), kept=total)
+            return Delivery(0, 0, error.kind, total)
         self._fail(evolve(error, exporter=self.name, spans=failed))
         return Delivery(total - failed, failed, error.kind)
 
-    def _reported(self) -> tuple[int, int, ErrorStatus | None]:
-        """Add up the reports: spans they speak of, spans that were not taken, and the last why."""
+    def _reported(self) -> tuple[int, int, ErrorStatus | None, bool]:
+        """Add up the reports.
+
+        Returns:
+            Spans they speak of, spans that were not taken, the last why, and whether one of the
+            reasons may pass.
+        """
         reported = rejected = 0
         error = None
+        passing = False
         for outcome, spans in self._reports.take():
             whole = not outcome.ok and outcome.rejected <= 0
             lost = spans if whole else min(max(outcome.rejected, 0), spans)
@@ -201,9 +223,10 @@ class Guard:
             rejected += lost
             if lost:
                 error = self._error(outcome)
+                passing = passing or (whole and _may_pass(outcome))
                 what = counted(lost, "span")
-                self._log(logging.DEBUG, "%s lost %s: %s", self, what, error.reason)
-        return reported, rejected, error
+                self._log(logging.DEBUG, "%s did not deliver %s: %s", self, what, error.reason)
+        return reported, rejected, error, passing
 
     def _error(self, outcome: Outcome) -> ErrorStatus:
         kind = outcome.kind.value if outcome.kind is not None else "exporter"
@@ -214,10 +237,10 @@ class Guard:
         self.health = evolve(self.health, last_success=time.time(), consecutive_failures=0)
         # What happens within a quiet minute is summed up after it.
         if self._failures and (self._told or self._clock() >= self._quiet_until):
-            self._warn("%s works again; it lost %s in %s that failed", self, *self._losses())
+            self._warn("%s works again; it %s", self, self._sum_up())
             self._forget_losses()
 
-    def _fail(self, error: ErrorStatus) -> None:
+    def _fail(self, error: ErrorStatus, *, kept: int = 0) -> None:
         count = self.health.consecutive_failures + 1
         self.health = evolve(self.health, last_error=error, consecutive_failures=count)
         self._failures += 1
@@ -229,14 +252,16 @@ class Guard:
         self._quiet_until = now + _SUMMARY_INTERVAL
         self._told = True
         if self._failures == 1:
-            lost, advice = counted(error.spans, "span"), advice_on(error.kind)
-            self._warn("%s failed and lost %s: %s; %s", self, lost, error.reason, advice)
+            what = (
+                f"keeps {counted(kept, 'span')}" if kept else f"lost {counted(error.spans, 'span')}"
+            )
+            self._warn("%s failed and %s: %s; %s", self, what, error.reason, advice_on(error.kind))
         else:
             self._warn(
                 "%s has failed %d times and lost %s so far; the last time: %s",
                 self,
                 self._failures,
-                counted(self._lost, "span"),
+                self._losses(),
                 error.reason,
             )
 
@@ -261,8 +286,11 @@ class Guard:
         self._lost = 0
         self._told = False
 
-    def _losses(self) -> tuple[str, str]:
-        return counted(self._lost, "span"), counted(self._failures, "export")
+    def _losses(self) -> str:
+        return counted(self._lost, "span") if self._lost else "no span"
+
+    def _sum_up(self) -> str:
+        return f"lost {self._losses()} in {counted(self._failures, 'export')} that failed"
 
     def _explain(self, error: BaseException) -> str:
         try:
@@ -291,6 +319,22 @@ class Guard:
 def counted(number: int, noun: str) -> str:
     """Write "1 span" or "2 spans"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _may_pass(outcome: Outcome) -> bool:
+    """Tell whether the same spans may be taken later, once the receiver is back or is mended.
+
+    Only what the receiver says of the spans themselves stays as it is. Wrong credentials, paths
+    and certificates are put right by people, while the spans are kept.
+    """
+    if outcome.kind in (FailureKind.TOO_LARGE, FailureKind.PARTIAL):
+        return False
+    if outcome.kind is not FailureKind.STATUS:
+        return True
+    status = outcome.status or ""
+    if status.isdecimal():
+        return not 400 <= int(status) < 500 or status in _PASSING_STATUSES
+    return status not in _LASTING_CODES
 
 
 def _unexplained(result: object, logger: str) -> str:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from os import getpid
+from typing import TYPE_CHECKING
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
@@ -24,6 +25,9 @@ from bentotrace.pipeline.lifetime import close_at_end_of_child
 from bentotrace.pipeline.queue import NOTICE_INTERVAL, Flush, SpanQueue
 from bentotrace.pipeline.status import DestinationStatus, DropReason
 from bentotrace.transport.deadline import Deadline
+
+if TYPE_CHECKING:
+    from bentotrace.pipeline.spool.spool import Spool
 
 __all__ = ["BatchProcessor"]
 
@@ -46,6 +50,7 @@ class BatchProcessor(SpanProcessor):
         options: ProcessorOptions,
         logger: logging.Logger,
         *,
+        spool: Spool | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.owner: object = None
@@ -55,6 +60,7 @@ class BatchProcessor(SpanProcessor):
         self._delay = options.schedule_delay
         self._shutdown_timeout = options.shutdown_timeout
         self._logger = logger
+        self._spool = spool
         self._clock = clock
         self._queue = SpanQueue(self._capacity, self._batch, clock=clock)
         self._queues = {self._queue.pid: self._queue}
@@ -104,8 +110,16 @@ class BatchProcessor(SpanProcessor):
     def end_flush(self, flush: Flush, timeout: float) -> bool:
         """Wait for what was begun; True when the receiver took all of it."""
         # The exporter's own thread would wait for itself.
-        itself = self._own_queue().thread is threading.current_thread()
-        return flush.wait(0 if itself else timeout)
+        queue = self._own_queue()
+        if queue.thread is threading.current_thread():
+            return flush.wait(0)
+        if self._spool is None:
+            return flush.wait(timeout)
+        deadline = Deadline.after(timeout)
+        flush.wait(timeout - self._spool.reserve(timeout))
+        if flush.taken is None:
+            self._spool.secure(queue, deadline, last=False)
+        return flush.wait(deadline.remaining())
 
     def shutdown(self) -> None:
         """Do what :meth:`close` does, within ``processor.shutdown_timeout``."""
@@ -139,6 +153,10 @@ class BatchProcessor(SpanProcessor):
             return not queue.abandoned
         if queue.thread is None and not self._end_without_thread(queue) and queue.adopt():
             self._run(queue, deadline)
+        if self._spool is not None:
+            reserve = self._spool.reserve(deadline.timeout)
+            if not queue.wait_ended(deadline.remaining() - reserve):
+                self._spool.secure(queue, deadline, last=True)
         if not queue.wait_ended(deadline.remaining()):
             self._abandon(queue, deadline.timeout)
         return not queue.abandoned
@@ -147,14 +165,18 @@ class BatchProcessor(SpanProcessor):
         """Count, at one moment."""
         counts = self._own_queue().counts()
         health = self._guard.health
-        by_reason = {DropReason.QUEUE_FULL: counts.overflowed, DropReason.SHUTDOWN: counts.late}
+        by_reason = {
+            DropReason.QUEUE_FULL: counts.overflowed,
+            DropReason.SHUTDOWN: counts.late,
+            **counts.unspooled,
+        }
         return DestinationStatus(
             exporter=self._guard.name,
             endpoint=self._guard.endpoint,
             ended=counts.ended,
             exported=counts.exported,
             failed=counts.failed,
-            dropped=counts.overflowed + counts.late,
+            dropped=counts.dropped,
             dropped_by_reason={reason: count for reason, count in by_reason.items() if count},
             pending=counts.pending,
             failed_by_kind=counts.failed_by_kind,
@@ -163,6 +185,8 @@ class BatchProcessor(SpanProcessor):
             last_success=health.last_success,
             last_error=health.last_error,
             consecutive_failures=health.consecutive_failures,
+            spooled=counts.spooled,
+            recovered=self._spool.recovered if self._spool is not None else 0,
         )
 
     def after_fork(self) -> None:
@@ -181,6 +205,8 @@ class BatchProcessor(SpanProcessor):
             queue = self._queues.setdefault(pid, fresh)
             if queue is fresh:
                 self._guard.restart()
+                if self._spool is not None:
+                    self._spool.restart()
                 self._start_again_at = 0.0
                 self._queue = queue
                 for other in [other for other in self._queues if other != pid]:
@@ -210,18 +236,27 @@ class BatchProcessor(SpanProcessor):
 
     def _run(self, queue: SpanQueue, deadline: Deadline | None = None) -> None:
         """Export until the queue is closed and empty, then shut the exporter down."""
-        while (batch := queue.take(self._delay)) is not None:
-            if batch:
+        if self._spool is not None:
+            self._spool.begin(queue)
+        while (batch := queue.take(self._wait())) is not None:
+            if self._spool is not None:
+                self._spool.export(queue, batch)
+            elif batch:
                 delivery = self._guard.export(batch)
                 queue.settle(delivery.exported, delivery.failed, delivery.kind)
-                # Their memory is good for the next spans, while it is still in the cache.
-                del batch
+            # Their memory is good for the next spans, while it is still in the cache.
+            del batch
             self._tell_overflow(queue)
             if deadline is not None and deadline.remaining() == 0:
                 return
         self._tell_overflow(queue, overdue=-NOTICE_INTERVAL)
+        if self._spool is not None:
+            self._spool.finish(queue)
         self._guard.shutdown()
         queue.end()
+
+    def _wait(self) -> float:
+        return self._delay if self._spool is None else self._spool.wait(self._delay)
 
     def _end_without_thread(self, queue: SpanQueue) -> bool:
         """End where no span has ended, or where no thread could be started for those that did.
@@ -245,11 +280,15 @@ class BatchProcessor(SpanProcessor):
         if lost is None:
             return
         self._tell_overflow(queue, overdue=-NOTICE_INTERVAL)
+        if self._spool is not None:
+            self._spool.abandon()
         if lost == 0:
+            on_disk = queue.spooled
             self._tell(
-                "%s did not end within the %g s of its shutdown, and is left; no span is lost",
+                "%s did not end within the %g s of its shutdown, and is left; no span is lost%s",
                 self._guard,
                 timeout,
+                f"; its spool keeps {counted(on_disk, 'span')}" if on_disk else "",
             )
             return
         error = self._guard.give_up(lost)

@@ -9,8 +9,9 @@ import os
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 
 from attrs import define, field, frozen
 from opentelemetry.sdk.trace import ReadableSpan
@@ -22,6 +23,7 @@ __all__ = ["NOTICE_INTERVAL", "Counts", "Flush", "SpanQueue"]
 NOTICE_INTERVAL = 60.0
 """Seconds between two notices of dropped spans."""
 
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 _YIELD_EVERY = 64
 # Without a moment of sleep, Python up to 3.10 has the interpreter back before another thread wakes
 # up. Windows knows no such moment: there 0 lets others go first, and more is milliseconds.
@@ -40,6 +42,8 @@ class Counts:
         exporting: they are being exported.
         waiting: they are to be exported.
         failed_by_kind: those that failed, by the kind of the error.
+        spooled: they lie on disk.
+        unspooled: they lay on disk and were lost there, by reason.
     """
 
     exported: int = 0
@@ -49,16 +53,23 @@ class Counts:
     exporting: int = 0
     waiting: int = 0
     failed_by_kind: Mapping[str, int] = field(factory=dict)
+    spooled: int = 0
+    unspooled: Mapping[str, int] = field(factory=dict)
 
     @property
     def pending(self) -> int:
         """Those that are neither delivered nor lost yet."""
-        return self.exporting + self.waiting
+        return self.exporting + self.waiting + self.spooled
+
+    @property
+    def dropped(self) -> int:
+        """All that never reached an exporter, or were lost before they reached it again."""
+        return self.overflowed + self.late + sum(self.unspooled.values())
 
     @property
     def ended(self) -> int:
         """All that were put."""
-        return self.exported + self.failed + self.overflowed + self.late + self.pending
+        return self.exported + self.failed + self.dropped + self.pending
 
 
 @define(eq=False)
@@ -67,12 +78,12 @@ class Flush:
 
     Attributes:
         goal: how many spans are settled when the last of them is.
-        failed: how many had failed before.
+        lost: how many had been lost before.
         taken: whether the receiver took them all; None while some are on their way.
     """
 
     goal: int
-    failed: int
+    lost: int
     taken: bool | None
     _settled: threading.Condition
 
@@ -125,9 +136,12 @@ class SpanQueue:
         self._settled = threading.Condition(self._lock)
         self._flushes: deque[Flush] = deque()
         self._exporting = 0
+        self._moving = 0
+        self._spooled = 0
         self._exported = 0
         self._failed = 0
         self._failed_by_kind: Counter[str] = Counter()
+        self._unspooled: Counter[str] = Counter()
         self._overflowed = 0
         self._late = 0
         self._told = 0
@@ -152,6 +166,21 @@ class SpanQueue:
     def abandoned(self) -> bool:
         """Whether the closing left something behind."""
         return self._abandoned
+
+    @property
+    def flushing(self) -> bool:
+        """Whether somebody waits for a flush."""
+        return bool(self._flushes)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits that soon there is no room."""
+        return len(self._spans) >= self._crowd
+
+    @property
+    def spooled(self) -> int:
+        """The spans that lie on disk."""
+        return self._spooled
 
     def put(self, span: ReadableSpan) -> bool:
         """Queue a span, or count it as dropped; never waits for the consumer."""
@@ -206,7 +235,8 @@ class SpanQueue:
             size = min(len(self._spans), self._batch)
             if self._flushes:
                 # A batch ends with the last span of a flush, whose result is then its own.
-                size = min(size, self._flushes[0].goal - self._exported - self._failed)
+                ahead = self._finished() + self._moving + self._spooled
+                size = max(min(size, self._flushes[0].goal - ahead), 0)
             if size == 0 and self._closed:
                 self._drained = True
                 return None
@@ -214,7 +244,7 @@ class SpanQueue:
             self._exporting = size
             return taken
 
-    def settle(self, exported: int, failed: int, kind: str = "") -> None:
+    def settle(self, exported: int, failed: int, kind: str = "", *, spooled: int = 0) -> None:
         """Count what became of the batch that was taken, failures under the kind of their error."""
         with self._lock:
             if self._drained:
@@ -225,22 +255,83 @@ class SpanQueue:
             self._failed += failed
             if failed:
                 self._failed_by_kind[kind] += failed
-            finished = self._exported + self._failed
-            while self._flushes and self._flushes[0].goal <= finished:
-                flush = self._flushes.popleft()
-                flush.taken = self._failed == flush.failed
+            self._spooled += spooled
+            self._end_flushes()
+
+    def move(self, *, taken_known: bool) -> list[ReadableSpan] | None:
+        """Take a batch from under a consumer that is held up, to put it on disk.
+
+        Args:
+            taken_known: whether the caller knows of the batch that the consumer has taken.
+
+        Returns:
+            At most a batch, and :meth:`end_move` comes next; None when the consumer has just taken
+            one that is not known yet, and is older.
+        """
+        with self._lock:
+            if self._drained:
+                return []
+            if self._exporting and not taken_known:
+                return None
+            moved = [self._spans.popleft() for _ in range(min(len(self._spans), self._batch))]
+            self._moving = len(moved)
+            return moved
+
+    def end_move(self, moved: Sequence[ReadableSpan], *, kept: bool) -> None:
+        """Count what was moved as spooled, or put it back when it could not be kept."""
+        with self._lock:
+            if self._drained:
+                # What is not on disk was abandoned meanwhile and counted.
+                if kept:
+                    self._late -= len(moved)
+                    self._spooled += len(moved)
+                return
+            self._moving = 0
+            if kept:
+                self._spooled += len(moved)
+            else:
+                self._spans.extendleft(reversed(moved))
+
+    def settle_spooled(
+        self,
+        exported: int,
+        failed: int,
+        kind: str = "",
+        *,
+        dropped: Mapping[str, int] = _NOTHING,
+    ) -> None:
+        """Count what became of spans on disk; the dropped ones by reason."""
+        with self._lock:
+            self._exported += exported
+            self._failed += failed
+            if failed:
+                self._failed_by_kind[kind] += failed
+            self._unspooled.update(dropped)
+            self._spooled -= exported + failed + sum(dropped.values())
+            self._end_flushes()
+
+    def refuse_flushes(self) -> None:
+        """Tell those who wait for a flush that it is not going to be, for now."""
+        with self._lock:
+            for flush in self._flushes:
+                flush.taken = False
+            self._flushes.clear()
             self._settled.notify_all()
 
     def flush(self) -> Flush:
         """Ask for the export of what is queued now, without waiting for other spans."""
         with self._lock:
-            waiting = 0 if self._drained else self._exporting + len(self._spans)
-            goal = self._exported + self._failed + waiting
+            waiting = 0 if self._drained else self._exporting + self._moving + len(self._spans)
+            waiting += self._spooled
+            goal = self._finished() + waiting
+            lost = self._failed + sum(self._unspooled.values())
             last = self._flushes[-1] if self._flushes else None
-            if last is not None and (last.goal, last.failed) == (goal, self._failed):
+            if last is not None and (last.goal, last.lost) == (goal, lost):
                 return last
-            flush = Flush(goal, self._failed, None if waiting else True, self._settled)
-            if waiting:
+            flush = Flush(goal, lost, None if waiting else True, self._settled)
+            if waiting and self._drained:
+                flush.taken = False
+            elif waiting:
                 self._flushes.append(flush)
                 self._ring()
             return flush
@@ -280,14 +371,13 @@ class SpanQueue:
                 return None
             lost = 0
             if not self._drained:
-                lost, self._exporting = self._exporting, 0
+                lost = self._exporting + self._moving
+                self._exporting = self._moving = 0
                 while self._spans:
                     self._spans.popleft()
                     lost += 1
                 self._late += lost
-            for flush in self._flushes:
-                flush.taken = False
-            self._flushes.clear()
+            self.refuse_flushes()
             self._abandoned = True
             self.end()
             return lost
@@ -303,9 +393,11 @@ class SpanQueue:
                 failed=self._failed,
                 overflowed=self._overflowed,
                 late=self._late + forgotten,
-                exporting=self._exporting,
+                exporting=self._exporting + self._moving,
                 waiting=waiting - forgotten,
                 failed_by_kind=dict(self._failed_by_kind),
+                spooled=self._spooled,
+                unspooled=dict(self._unspooled),
             )
 
     def take_notice(self, overdue: float = 0.0) -> int:
@@ -328,6 +420,16 @@ class SpanQueue:
             self._told = self._overflowed
             self._tell_at = now + NOTICE_INTERVAL
             return untold
+
+    def _finished(self) -> int:
+        return self._exported + self._failed + sum(self._unspooled.values())
+
+    def _end_flushes(self) -> None:
+        finished = self._finished()
+        while self._flushes and self._flushes[0].goal <= finished:
+            flush = self._flushes.popleft()
+            flush.taken = self._failed + sum(self._unspooled.values()) == flush.lost
+        self._settled.notify_all()
 
     def _drop(self) -> None:
         with self._lock:

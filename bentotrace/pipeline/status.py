@@ -17,6 +17,8 @@ class DropReason:
 
     QUEUE_FULL = "queue_full"
     SHUTDOWN = "shutdown"
+    SPOOL_FULL = "spool_full"
+    SPOOL_DAMAGED = "spool_damaged"
 
 
 @frozen
@@ -51,14 +53,17 @@ class DestinationStatus:
         exported: spans that the receiver took.
         failed: spans that were sent, or tried to be, and not taken.
         failed_by_kind: the same, by the error's kind.
-        dropped: spans that never reached the exporter.
+        dropped: spans that never reached the exporter, or were lost on disk.
         dropped_by_reason: the same, by reason.
-        pending: spans that wait, or are being exported.
+        pending: spans that wait, are being exported, or lie on disk.
         queue_length: those of them that wait.
         queue_capacity: how many may wait.
         last_success: seconds since the epoch, or None.
         last_error: the last failure, or None.
         consecutive_failures: exports that failed since the last that did not.
+        spooled: those of the pending that lie on disk, safe from the end of the process.
+        recovered: spans that processes before this one, or beside it, left on disk and that were
+            delivered from there; they are in no other number.
     """
 
     exporter: str
@@ -75,6 +80,8 @@ class DestinationStatus:
     last_success: float | None = None
     last_error: ErrorStatus | None = None
     consecutive_failures: int = 0
+    spooled: int = 0
+    recovered: int = 0
 
 
 @frozen
