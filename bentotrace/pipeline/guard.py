@@ -252,9 +252,8 @@ class Guard:
         self._quiet_until = now + _SUMMARY_INTERVAL
         self._told = True
         if self._failures == 1:
-            what = (
-                f"keeps {counted(kept, 'span')}" if kept else f"lost {counted(error.spans, 'span')}"
-            )
+            lost, held = counted(error.spans, "span"), counted(kept, "span")
+            what = f"keeps {held} on disk" if kept else f"lost {lost}"
             self._warn("%s failed and %s: %s; %s", self, what, error.reason, advice_on(error.kind))
         else:
             self._warn(

@@ -20,9 +20,10 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import TraceFlags
 
 from bentotrace.config.options import ProcessorOptions
+from bentotrace.pipeline.counts import Flush
 from bentotrace.pipeline.guard import Guard, counted
 from bentotrace.pipeline.lifetime import close_at_end_of_child
-from bentotrace.pipeline.queue import NOTICE_INTERVAL, Flush, SpanQueue
+from bentotrace.pipeline.queue import NOTICE_INTERVAL, SpanQueue
 from bentotrace.pipeline.status import DestinationStatus, DropReason
 from bentotrace.transport.deadline import Deadline
 

@@ -1,0 +1,75 @@
+"""What a queue tells of its spans: how many there are of each fate, and whether a flush is done."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from attrs import define, field, frozen
+
+__all__ = ["Counts", "Flush"]
+
+
+@frozen
+class Counts:
+    """What became of the spans that were put, at one moment.
+
+    Attributes:
+        exported: the receiver took them.
+        failed: they were tried, and not taken.
+        overflowed: the queue was full.
+        late: they came after the closing, or were abandoned by it.
+        exporting: they are being exported.
+        waiting: they are to be exported.
+        failed_by_kind: those that failed, by the kind of the error.
+        spooled: they lie on disk.
+        unspooled: they lay on disk and were lost there, by reason.
+    """
+
+    exported: int = 0
+    failed: int = 0
+    overflowed: int = 0
+    late: int = 0
+    exporting: int = 0
+    waiting: int = 0
+    failed_by_kind: Mapping[str, int] = field(factory=dict)
+    spooled: int = 0
+    unspooled: Mapping[str, int] = field(factory=dict)
+
+    @property
+    def pending(self) -> int:
+        """Those that are neither delivered nor lost yet."""
+        return self.exporting + self.waiting + self.spooled
+
+    @property
+    def dropped(self) -> int:
+        """All that never reached an exporter, or were lost before they reached it again."""
+        return self.overflowed + self.late + sum(self.unspooled.values())
+
+    @property
+    def ended(self) -> int:
+        """All that were put."""
+        return self.exported + self.failed + self.dropped + self.pending
+
+
+@define(eq=False)
+class Flush:
+    """What became of the spans that were queued at one moment.
+
+    Attributes:
+        goal: how many spans are settled when the last of them is.
+        lost: how many had been lost before.
+        taken: whether the receiver took them all; None while some are on their way.
+    """
+
+    goal: int
+    lost: int
+    taken: bool | None
+    _settled: threading.Condition
+
+    def wait(self, timeout: float) -> bool:
+        """Wait, at most ``timeout`` seconds; True when all of them were taken."""
+        with self._settled:
+            seconds = min(max(timeout, 0.0), threading.TIMEOUT_MAX)
+            self._settled.wait_for(lambda: self.taken is not None, seconds)
+            return self.taken is True
