@@ -1,13 +1,15 @@
-"""The database of a spool: how it is opened, and whether it is whole."""
+"""The database of a spool: how it is opened, whether it is whole, and who may use SQLite when."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 
-__all__ = ["is_whole", "open_database", "tells_damage"]
+__all__ = ["SQLITE", "is_whole", "open_database", "tells_damage"]
 
 _BUSY_SECONDS = 2.0
+_FORK_SECONDS = 1.0
 _CHECKPOINT_PAGES = 256
 _MAX_WAL_BYTES = 1024 * 1024
 # What the database says when nothing is wrong with its content.
@@ -23,6 +25,43 @@ CREATE TABLE IF NOT EXISTS batches (
 CREATE INDEX IF NOT EXISTS by_owner ON batches (owner, number);
 CREATE TABLE IF NOT EXISTS evictions (owner TEXT PRIMARY KEY, spans INTEGER NOT NULL);
 """
+
+
+class _Library:
+    """SQLite, as something that one thread uses at a time, and that no fork interrupts.
+
+    It has locks of its own, and one that a thread holds at a fork stays locked in the child. The
+    hooks of ``os.register_at_fork`` can never be taken back, so there is one lock for all files.
+
+    Attributes:
+        lock: held by whoever calls SQLite.
+    """
+
+    def __init__(self) -> None:
+        self.after_fork_in_child()
+
+    def before_fork(self) -> None:
+        if self.lock.acquire(timeout=_FORK_SECONDS):
+            self._forking.add(threading.get_ident())
+
+    def after_fork(self) -> None:
+        if threading.get_ident() in self._forking:
+            self._forking.discard(threading.get_ident())
+            self.lock.release()
+
+    def after_fork_in_child(self) -> None:
+        self.lock = threading.RLock()
+        self._forking: set[int] = set()
+
+
+SQLITE = _Library()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=SQLITE.before_fork,
+        after_in_parent=SQLITE.after_fork,
+        after_in_child=SQLITE.after_fork_in_child,
+    )
 
 
 def open_database(path: str) -> sqlite3.Connection:

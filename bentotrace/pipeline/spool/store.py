@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from attrs import frozen
 from opentelemetry.sdk.trace import ReadableSpan
 
 from bentotrace.pipeline.spool.codec import encode_batch
-from bentotrace.pipeline.spool.database import is_whole, open_database, tells_damage
+from bentotrace.pipeline.spool.database import SQLITE, is_whole, open_database, tells_damage
 from bentotrace.pipeline.spool.owner import OwnerLock
 
 __all__ = ["ANY_NUMBER", "Batch", "Evicted", "SpoolStore", "StoreError"]
@@ -83,7 +82,6 @@ class SpoolStore:
         self._directory = directory
         self._stem = os.path.join(directory, name)
         self._max_bytes = max_bytes
-        self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
         self._seen: tuple[int, int] | None = None
@@ -102,7 +100,7 @@ class SpoolStore:
 
     def next_number(self) -> int:
         """Give the place in the order of what is taken up now."""
-        with self._lock:
+        with SQLITE.lock:
             self._last = max(self._last + 1, time.time_ns())
             return self._last
 
@@ -175,7 +173,7 @@ class SpoolStore:
 
     def disconnect(self) -> None:
         """Close the connection; the next call opens another."""
-        with self._lock:
+        with SQLITE.lock:
             connection, self._connection = self._connection, None
             if connection is not None:
                 with suppress(sqlite3.Error):
@@ -185,7 +183,7 @@ class SpoolStore:
 
     def close(self) -> None:
         """Leave what is there to other processes, or to the next; the next call opens it again."""
-        with self._lock:
+        with SQLITE.lock:
             self.disconnect()
             lock, self._owner_lock = self._owner_lock, None
             if lock is not None:
@@ -193,7 +191,7 @@ class SpoolStore:
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do something in one transaction; a damaged file is set aside, and it is done again."""
-        with self._lock:
+        with SQLITE.lock:
             try:
                 return self._attempt(work)
             except (sqlite3.Error, OSError) as error:

@@ -177,6 +177,46 @@ def test_a_child_does_not_keep_alive_what_its_parent_owned(
         os.kill(child, 9)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_that_is_forked_while_threads_write_can_write_too(
+    directory: Path, start_process: StartProcess
+) -> None:
+    process = start_process(
+        """
+        import os, sys, threading, warnings
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import ReadableSpan
+        from bentotrace.pipeline.spool.store import SpoolStore
+
+        # Newer Pythons warn of the fork that is tried here.
+        warnings.simplefilter("ignore")
+        spans = [ReadableSpan("a", resource=Resource.get_empty())]
+        ended = threading.Event()
+
+        def write():
+            store = SpoolStore(sys.argv[1], "otlp", 1 << 26)
+            while not ended.is_set():
+                store.append(store.next_number(), spans)
+                store.close()
+
+        threads = [threading.Thread(target=write) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(30):
+            child = os.fork()
+            if child == 0:
+                store = SpoolStore(sys.argv[1], "otlp", 1 << 26)
+                store.append(store.next_number(), spans)
+                os._exit(7)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        ended.set()
+        """,
+        str(directory),
+    )
+
+    assert process.wait(60) == 0
+
+
 KEEP_MANY = """\
     import os, sys
     from opentelemetry.sdk.resources import Resource
