@@ -204,13 +204,19 @@ def _summary(console: Console, counts: list[tuple[str, DestinationStatus]]) -> i
 
     table = Table(box=box.SIMPLE_HEAD, title="spans", title_justify="left")
     table.add_column("transport")
-    for heading in ("ended", "exported", "failed", "dropped", "pending"):
+    headings = ["ended", "exported", "failed", "dropped", "pending"]
+    # Only where something is kept on disk, or came from there.
+    headings += [
+        heading
+        for heading in ("spooled", "recovered")
+        if any(getattr(status, heading) for _, status in counts)
+    ]
+    for heading in headings:
         table.add_column(heading, justify="right")
     lost = 0
     for name, status in counts:
         lost += status.failed + status.dropped + status.pending
-        numbers = (status.ended, status.exported, status.failed, status.dropped, status.pending)
-        table.add_row(name, *(str(number) for number in numbers))
+        table.add_row(name, *(str(getattr(status, heading)) for heading in headings))
     console.print(table)
     for name, status in counts:
         if status.last_error is not None:

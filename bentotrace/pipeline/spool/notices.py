@@ -79,10 +79,10 @@ class Notices:
         """Say that spans stay on disk at the end."""
         self._log(
             logging.WARNING,
-            "the spool %s holds %s at the end; the next process with this configuration sends "
-            "what it holds",
-            self._path,
+            "this process leaves %s in the spool %s; the next one with this configuration sends "
+            "what it finds there",
             counted(spans, "span"),
+            self._path,
         )
 
     def _due(self, kind: str) -> bool:

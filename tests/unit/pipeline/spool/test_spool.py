@@ -310,7 +310,7 @@ def test_a_shutdown_while_the_receiver_is_away_leaves_all_on_disk_and_says_it(
     assert bench.processor.close(SOON)
 
     assert bench.check().spooled == 13
-    assert "holds 13 spans at the end" in caplog.text
+    assert "this process leaves 13 spans in the spool" in caplog.text
     assert "lost" not in caplog.text
 
 
