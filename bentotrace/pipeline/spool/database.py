@@ -32,36 +32,39 @@ class _Library:
 
     It has locks of its own, and one that a thread holds at a fork stays locked in the child. The
     hooks of ``os.register_at_fork`` can never be taken back, so there is one lock for all files.
-
-    Attributes:
-        lock: held by whoever calls SQLite.
     """
 
     def __init__(self) -> None:
-        self.after_fork_in_child()
+        self._begin()
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held by whoever calls SQLite."""
+        if self._pid != os.getpid():
+            self._begin()
+        return self._lock
 
     def before_fork(self) -> None:
+        """Wait until nobody is inside, for a moment."""
         if self.lock.acquire(timeout=_FORK_SECONDS):
             self._forking.add(threading.get_ident())
 
     def after_fork(self) -> None:
+        """Let others in again, in the parent."""
         if threading.get_ident() in self._forking:
             self._forking.discard(threading.get_ident())
-            self.lock.release()
+            self._lock.release()
 
-    def after_fork_in_child(self) -> None:
-        self.lock = threading.RLock()
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.RLock()
         self._forking: set[int] = set()
 
 
 SQLITE = _Library()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=SQLITE.before_fork,
-        after_in_parent=SQLITE.after_fork,
-        after_in_child=SQLITE.after_fork_in_child,
-    )
+    os.register_at_fork(before=SQLITE.before_fork, after_in_parent=SQLITE.after_fork)
 
 
 def open_database(path: str) -> sqlite3.Connection:

@@ -36,13 +36,9 @@ class OwnerLock:
         Raises:
             sqlite3.Error: it cannot be taken for another reason.
         """
-        connection = (
-            sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
-            if create or os.path.exists(path)
-            else None
-        )
-        if connection is None:
+        if not create and not os.path.exists(path):
             return None
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
@@ -57,10 +53,11 @@ class OwnerLock:
             return None
         return lock
 
-    def release(self) -> None:
-        """Let it go, with its file."""
-        # Where an open file cannot be removed, the next process does it.
-        with suppress(OSError):
-            os.unlink(self._path)
+    def release(self, *, remove: bool = True) -> None:
+        """Let it go, with its file unless others wait for the same."""
+        if remove:
+            # Where an open file cannot be removed, the next process does it.
+            with suppress(OSError):
+                os.unlink(self._path)
         with suppress(sqlite3.Error):
             self._connection.close()

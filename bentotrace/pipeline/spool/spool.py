@@ -78,8 +78,8 @@ class Spool:
 
     def restart(self) -> None:
         """Begin anew, in a forked child too; what is on disk stays its owner's."""
-        # The stores before are never touched again, not even by the collector: a child must not
-        # close what SQLite opened in its parent.
+        # A child must not close what SQLite opened in its parent, so that not even the collector
+        # may have it.
         self._store = self._make_store()
         self._stores.append(self._store)
         self.recovered = 0
@@ -299,7 +299,7 @@ class Spool:
         delivery = self._guard.export(spans, keep=keep)
         with self._changed:
             self._under_way = None
-        if not delivery.kept:
+        if keep and not delivery.kept:
             self._failures = 0
             self._retry_at = 0.0
         return delivery

@@ -8,6 +8,7 @@ killed in the middle of anything leaves it whole.
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 import time
 import uuid
@@ -30,6 +31,8 @@ T = TypeVar("T")
 ANY_NUMBER = (1 << 63) - 1
 """Higher than all others."""
 
+# Numbers are milliseconds, and below them what tells processes apart that count at the same time.
+_SALT_BITS = 20
 # Of a row: its other columns, its place in two trees, and the rest of its last page.
 _ROW_PAGES = 3
 
@@ -87,6 +90,7 @@ class SpoolStore:
         self._seen: tuple[int, int] | None = None
         self._owner = ""
         self._owner_lock: OwnerLock | None = None
+        self._salt = secrets.randbits(_SALT_BITS)
         self._last = 0
 
     def check(self) -> None:
@@ -101,7 +105,8 @@ class SpoolStore:
     def next_number(self) -> int:
         """Give the place in the order of what is taken up now."""
         with SQLITE.lock:
-            self._last = max(self._last + 1, time.time_ns())
+            now = time.time_ns() // 1_000_000
+            self._last = (max((self._last >> _SALT_BITS) + 1, now) << _SALT_BITS) | self._salt
             return self._last
 
     def append(
@@ -352,7 +357,7 @@ class SpoolStore:
                             os.unlink(self.path + suffix)
                     os.replace(self.path, self.damaged_path)
                 finally:
-                    mending.release()
+                    mending.release(remove=False)
         except (sqlite3.Error, OSError):
             return False
         return True

@@ -466,3 +466,24 @@ def test_a_full_disk_is_an_error_and_what_was_there_stays(
     store = make_store()
     assert store.adopt() == int(kept) > 0
     assert not Path(store.damaged_path).exists()
+
+
+def test_numbers_of_stores_that_count_at_once_are_not_the_same(make_store: MakeStore) -> None:
+    stores = [make_store() for _ in range(8)]
+    numbers = [store.next_number() for _ in range(50) for store in stores]
+
+    assert len(set(numbers)) == len(numbers)
+    for rank in range(8):
+        assert numbers[rank::8] == sorted(numbers[rank::8])
+
+
+def test_a_number_is_above_all_that_were_found(make_store: MakeStore) -> None:
+    store = make_store()
+    ahead = store.next_number() + (1 << 40)
+    store.append(ahead, spans("a"))
+    store.close()
+
+    following = make_store()
+    following.adopt()
+
+    assert following.next_number() > ahead
