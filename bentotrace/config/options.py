@@ -64,9 +64,6 @@ def _parse_attributes(text: str) -> dict[str, str]:
     return {name.strip(): unquote(value.strip()) for name, _, value in pairs}
 
 
-_positive = Range(above=0)
-
-
 def _directory(value: object) -> str:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError("expected the path of a directory")
@@ -76,6 +73,9 @@ def _directory(value: object) -> str:
     if os.path.exists(path) and not os.path.isdir(path):
         raise ValueError("is a file; name a directory, which need not be there yet")
     return path
+
+
+_positive = Range(above=0)
 
 
 def _at_least(bound: float) -> Range:
