@@ -42,6 +42,8 @@ SamplerName = Literal[
 
 
 _SCALAR = {"type": ["string", "number", "boolean"]}
+# Without NUL, and with a character that is no blank, the first of which is no tilde.
+_DIRECTORY = {"type": "string", "pattern": r"^\s*[^\s~\0][^\0]*$"}
 _ATTRIBUTES = {
     "type": "object",
     "additionalProperties": {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]},
@@ -188,7 +190,7 @@ class SpoolOptions:
 
     path: str | None = option(
         default=None,
-        kind=Kind("a directory", _directory, json_schema={"type": "string"}),
+        kind=Kind("a directory", _directory, json_schema=_DIRECTORY),
         help="A directory in which spans are kept while their receiver is away; nothing is kept "
         "when left out.",
     )
