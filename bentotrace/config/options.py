@@ -42,6 +42,8 @@ SamplerName = Literal[
 
 
 _SCALAR = {"type": ["string", "number", "boolean"]}
+# Without NUL, and with a character that is no blank, the first of which is no tilde.
+_DIRECTORY = {"type": "string", "pattern": r"^\s*[^\s~\0][^\0]*$"}
 _ATTRIBUTES = {
     "type": "object",
     "additionalProperties": {"anyOf": [_SCALAR, {"type": "array", "items": _SCALAR}]},
@@ -64,9 +66,6 @@ def _parse_attributes(text: str) -> dict[str, str]:
     return {name.strip(): unquote(value.strip()) for name, _, value in pairs}
 
 
-_positive = Range(above=0)
-
-
 def _directory(value: object) -> str:
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError("expected the path of a directory")
@@ -76,6 +75,9 @@ def _directory(value: object) -> str:
     if os.path.exists(path) and not os.path.isdir(path):
         raise ValueError("is a file; name a directory, which need not be there yet")
     return path
+
+
+_positive = Range(above=0)
 
 
 def _at_least(bound: float) -> Range:
@@ -188,9 +190,7 @@ class SpoolOptions:
 
     path: str | None = option(
         default=None,
-        kind=Kind(
-            "a directory", _directory, json_schema={"type": "string", "pattern": r"^\s*[^\s~]"}
-        ),
+        kind=Kind("a directory", _directory, json_schema=_DIRECTORY),
         help="A directory in which spans are kept while their receiver is away; nothing is kept "
         "when left out.",
     )
