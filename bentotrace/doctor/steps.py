@@ -159,7 +159,7 @@ class _Teller:
 
     def _path(self) -> str:
         place = self.case.place
-        path = "the service" if place is None or place.transport != "http" else place.path
+        path = "the method" if place is None or place.transport != "http" else place.path
         return f"{path} is served" if self.outcome.ok else f"{path}: not refused"
 
     def _answer(self) -> str:
