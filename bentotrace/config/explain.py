@@ -168,6 +168,7 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if attrs.has(type(value)):
+    # A value that has a text of its own is that.
+    if attrs.has(type(value)) and type(value).__str__ is object.__str__:
         return _plain(attrs.asdict(value))
     return without_credentials(str(value))

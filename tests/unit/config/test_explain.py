@@ -52,6 +52,12 @@ def test_an_option_that_is_merged_is_explained_name_by_name(load: Load) -> None:
     assert option(explanation, "resource.attributes.team").value == "a"
 
 
+def test_an_endpoint_is_shown_as_it_was_given(load: Load) -> None:
+    text = "tracing: {exporter_type: otlp, otlp: {endpoint: 'http://user:pass@host:4317'}}"
+
+    assert option(explain(load(text)), "otlp.endpoint").value == "http://host:4317"
+
+
 def test_the_rates_of_requests_are_shown_as_a_file_has_them(load: Load) -> None:
     text = "tracing: {sample_rates: [{match: /a, rate: 1}]}"
 
