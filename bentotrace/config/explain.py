@@ -169,6 +169,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     # A value that has a text of its own is that.
-    if attrs.has(type(value)) and type(value).__str__ is object.__str__:
+    if attrs.has(type(value)) and "__str__" not in vars(type(value)):
         return _plain(attrs.asdict(value))
     return without_credentials(str(value))
