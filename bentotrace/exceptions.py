@@ -174,21 +174,23 @@ class UnknownExporterError(PluginError):
 
 
 class DuplicateExporterError(PluginError):
-    """Two or more distributions registered the same exporter name.
+    """Two or more distributions registered the same name.
 
     Attributes:
         name: the name.
         claims: one description per claim, as ``module (distribution version)``.
+        what: what it is the name of, "exporter" or "extension".
     """
 
-    def __init__(self, name: str, claims: Sequence[str]) -> None:
-        super().__init__(name, claims)
+    def __init__(self, name: str, claims: Sequence[str], what: str = "exporter") -> None:
+        super().__init__(name, claims, what)
         self.name = name
         self.claims = tuple(claims)
+        self.what = what
 
     def __str__(self) -> str:
         return (
-            f"exporter {self.name!r} is registered by more than one distribution: "
+            f"{self.what} {self.name!r} is registered by more than one distribution: "
             f"{'; '.join(self.claims)};\nuninstall all but one of them"
         )
 

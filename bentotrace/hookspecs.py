@@ -46,18 +46,32 @@ and in its ``setup.cfg``::
         acme = acme_tracing
 
 Only the plugin that the configuration selects is ever imported.
+
+An extension is a module with the other hook, in the entry-point group ``bentotrace.extensions``. It
+wraps every exporter of a configuration that lists it under ``extensions``, to redact spans, say.
 '''
 
 from __future__ import annotations
 
 import pluggy
+from opentelemetry.sdk.trace.export import SpanExporter
 
-from bentotrace.plugin import ExporterPlugin
+from bentotrace.plugin import BuildContext, ExporterPlugin
 
-__all__ = ["EXPORTERS_GROUP", "bentotrace_exporter", "hookimpl", "hookspec"]
+__all__ = [
+    "EXPORTERS_GROUP",
+    "EXTENSIONS_GROUP",
+    "bentotrace_exporter",
+    "bentotrace_wrap_exporter",
+    "hookimpl",
+    "hookspec",
+]
 
 EXPORTERS_GROUP = "bentotrace.exporters"
 """The entry-point group of exporter plugins."""
+
+EXTENSIONS_GROUP = "bentotrace.extensions"
+"""The entry-point group of extensions."""
 
 hookspec = pluggy.HookspecMarker("bentotrace")
 hookimpl = pluggy.HookimplMarker("bentotrace")
@@ -70,5 +84,18 @@ def bentotrace_exporter() -> ExporterPlugin:
     Called once, when a configuration selects the exporter by the entry point's name. It must
     return an :class:`~bentotrace.plugin.ExporterPlugin` of that name, and do nothing else: what is
     expensive belongs into the descriptor's ``create``.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def bentotrace_wrap_exporter(exporter: SpanExporter, context: BuildContext) -> SpanExporter:
+    """Give an exporter that stands before another one.
+
+    Called once for each destination, when the pipeline is built; it must open nothing. What it
+    returns passes on to ``exporter`` the batches that it is given, or others that it makes of them,
+    its results, its ``shutdown`` and its ``force_flush``; it never changes a span. A span that it
+    withholds is told with ``context.drop(1, "reason")``; what it raises while exporting counts the
+    batch as failed.
     """
     raise NotImplementedError

@@ -201,8 +201,8 @@ class Target:
     headers: tuple[str, ...] = ()
 
 
-def _ignore(outcome: Outcome, spans: int) -> None:
-    """Take an outcome and do nothing with it."""
+def _ignore(*_told: object) -> None:
+    """Take what is told and do nothing with it."""
 
 
 @frozen
@@ -220,6 +220,8 @@ class BuildContext:
         report: tells what became of so many spans of the running ``export``; call it once per
             request. Counts, log lines and ``status()`` then carry the reason. An exporter that
             never calls it is counted by its result alone.
+        drop: tells that so many spans of the running ``export`` are withheld from the receiver, and
+            the reason in a word or two, under which they are counted as dropped; for extensions.
     """
 
     timeout: float
@@ -229,6 +231,7 @@ class BuildContext:
     logger: logging.Logger = field(factory=lambda: logging.getLogger("bentotrace"))
     user_agent: str = "bentotrace"
     report: Callable[[Outcome, int], None] = _ignore
+    drop: Callable[[int, str], None] = _ignore
 
     def report_retry(self, outcome: Outcome) -> None:
         """Tell why an attempt of the running ``export`` failed that is made again.

@@ -33,10 +33,12 @@ __all__ = [
     "PROPAGATORS_GROUP",
     "Claim",
     "find",
+    "hooks_of",
     "load",
     "missing_dependency",
     "names",
     "sections",
+    "single",
 ]
 
 NONE = "none"
@@ -127,21 +129,26 @@ def load(name: str) -> ExporterPlugin:
     """
     claims = [claim for claim in find() if claim.name == name]
     if claims:
-        return _check(_describe(_single(name, claims)), claims[0])
+        return _check(_describe(single(name, claims)), claims[0])
     claims = [claim for claim in find(OTEL_GROUP) if claim.name == name]
     if claims:
         from bentotrace.adapter import adapt
 
-        claim = _single(name, claims)
+        claim = single(name, claims)
         return adapt(claim, _import(claim))
     install = _INSTALL.get(name)
     near = closest(name, names()) or closest(name.partition("_")[0], names())
     raise UnknownExporterError(name, names(), near, install)
 
 
-def _single(name: str, claims: Sequence[Claim]) -> Claim:
+def single(name: str, claims: Sequence[Claim], what: str = "exporter") -> Claim:
+    """Give the only claim on a name.
+
+    Raises:
+        DuplicateExporterError: there are several.
+    """
     if len(claims) > 1:
-        raise DuplicateExporterError(name, [str(claim) for claim in claims])
+        raise DuplicateExporterError(name, [str(claim) for claim in claims], what)
     return claims[0]
 
 
@@ -153,7 +160,13 @@ def _import(claim: Claim) -> Any:
         raise BrokenPluginError(str(claim), reason) from error
 
 
-def _describe(claim: Claim) -> object:
+def hooks_of(claim: Claim) -> Any:
+    """Import a plugin and give its hooks, as pluggy calls them.
+
+    Raises:
+        BrokenPluginError: its module raised.
+        InvalidPluginError: it has no hooks, or they are not as specified.
+    """
     plugin = _import(claim)
     manager = pluggy.PluginManager("bentotrace")
     manager.add_hookspecs(hookspecs)
@@ -166,8 +179,14 @@ def _describe(claim: Claim) -> object:
     if not manager.get_hookcallers(plugin):
         reason = "it has no hook; decorate bentotrace_exporter() with bentotrace.hookspecs.hookimpl"
         raise InvalidPluginError(str(claim), reason)
+    return manager.hook
+
+
+def _describe(claim: Claim) -> object:
     try:
-        found = manager.hook.bentotrace_exporter()
+        found = hooks_of(claim).bentotrace_exporter()
+    except BrokenPluginError:
+        raise
     except Exception as error:
         reason = f"bentotrace_exporter() raised {type(error).__name__}: {error}"
         raise BrokenPluginError(str(claim), reason) from error

@@ -13,7 +13,7 @@ from bentotrace.config.document import Block, Document
 from bentotrace.config.lay import Service, lay_over
 from bentotrace.config.locate import Wanted, locate
 from bentotrace.config.options import OnError, ProcessorOptions, TracingOptions
-from bentotrace.config.report import Note, Report, dotted
+from bentotrace.config.report import Note, Report, closest, dotted
 from bentotrace.config.resolve import Origin, Resolved, Setting, resolve, with_variables
 from bentotrace.config.schema import section_of
 from bentotrace.config.structure import structure
@@ -21,6 +21,8 @@ from bentotrace.config.substitute import substitute
 from bentotrace.config.unused import report_unused
 from bentotrace.config.yaml import read
 from bentotrace.exceptions import ConfigError, UnknownExporterError
+from bentotrace.extensions import Extension, load_extension
+from bentotrace.extensions import names as extension_names
 from bentotrace.plugin import ExporterPlugin, Target
 
 __all__ = [
@@ -49,6 +51,7 @@ class ExporterConfig:
         timeout: seconds that one export may take.
         target: where the spans go; None when the plugin does not tell.
         settings: the settings of the exporter's section, and its timeout.
+        extensions: what wraps the exporter, the outermost first.
     """
 
     plugin: ExporterPlugin
@@ -56,6 +59,7 @@ class ExporterConfig:
     timeout: float
     target: Target | None
     settings: tuple[Setting, ...] = field(repr=False)
+    extensions: tuple[Extension, ...] = ()
 
 
 @frozen
@@ -215,6 +219,7 @@ class _Loader:
         if _checked(common, "disabled"):
             return []
         found = []
+        extensions = self._extensions(common)
         for name in _checked(common, "exporter_type") or ():
             if name == registry.NONE:
                 continue
@@ -228,8 +233,23 @@ class _Loader:
                 continue
             exporter = self._exporter(plugin, common)
             if exporter is not None:
-                found.append(exporter)
+                found.append(evolve(exporter, extensions=extensions))
         return found
+
+    def _extensions(self, common: Resolved) -> tuple[Extension, ...]:
+        """Load the extensions that are listed."""
+        listed = _checked(common, "extensions") or ()
+        setting = common.settings[("extensions",)]
+        installed = extension_names() if listed else ()
+        for name in listed:
+            if name not in installed and setting.effective is not None:
+                near = closest(name, installed)
+                hint = f"did you mean {near}?" if near else "install what brings it"
+                have = f"; installed are {', '.join(installed)}" if installed else ""
+                message = f"no extension named {name!r}; {hint}{have}"
+                path = (*self.block.path, *setting.path)
+                self.report.problem(setting.effective.position, path, message)
+        return tuple(load_extension(name) for name in listed if name in installed)
 
     def _exporter(self, plugin: ExporterPlugin, common: Resolved) -> ExporterConfig | None:
         resolved = resolve(

@@ -271,6 +271,12 @@ class TracingOptions:
     processor: ProcessorOptions = option(
         factory=ProcessorOptions, help="The queue between the service and an exporter."
     )
+    extensions: tuple[str, ...] = option(
+        default=(),
+        kind=NAMES,
+        help="Installed extensions, in which every exporter is wrapped; spans come to the first "
+        "first.",
+    )
     on_error: OnError = option(
         default="raise",
         env=["BENTOTRACE_ON_ERROR"],

@@ -23,7 +23,7 @@ class Counts:
         waiting: they are to be exported.
         failed_by_kind: those that failed, by the kind of the error.
         spooled: they lie on disk.
-        unspooled: they lay on disk and were lost there, by reason.
+        discarded: they were lost on disk, or withheld by an extension, by reason.
     """
 
     exported: int = 0
@@ -34,7 +34,7 @@ class Counts:
     waiting: int = 0
     failed_by_kind: Mapping[str, int] = field(factory=dict)
     spooled: int = 0
-    unspooled: Mapping[str, int] = field(factory=dict)
+    discarded: Mapping[str, int] = field(factory=dict)
 
     @property
     def pending(self) -> int:
@@ -44,7 +44,7 @@ class Counts:
     @property
     def dropped(self) -> int:
         """All that never reached an exporter, or were lost before they reached it again."""
-        return self.overflowed + self.late + sum(self.unspooled.values())
+        return self.overflowed + self.late + sum(self.discarded.values())
 
     @property
     def ended(self) -> int:

@@ -38,7 +38,7 @@ def make_guarded(
         on_export_error: called with each failed export, in the exporting thread.
 
     Raises:
-        PluginError: the exporter cannot be made.
+        PluginError: the exporter cannot be made, or an extension cannot wrap it.
     """
     context = BuildContext(
         timeout=exporter.timeout,
@@ -48,10 +48,15 @@ def make_guarded(
         logger=logger,
         user_agent=f"bentotrace/{__version__}",
         report=reports.add,
+        drop=reports.drop,
     )
+    made = _create(exporter, context)
+    # The spans come through the extensions in the order in which they are listed.
+    for extension in reversed(exporter.extensions):
+        made = extension.wrap(made, context)
     endpoint = exporter.target.endpoint if exporter.target is not None else ""
     return Guard(
-        _create(exporter, context),
+        made,
         reports,
         name=exporter.plugin.name,
         endpoint=without_credentials(endpoint),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 from attrs import define, evolve, field, frozen
 from opentelemetry.sdk.trace import ReadableSpan
@@ -38,19 +39,21 @@ _LASTING_CODES = ("INVALID_ARGUMENT", "ALREADY_EXISTS", "FAILED_PRECONDITION")
 
 @frozen
 class Delivery:
-    """What became of a batch; the three numbers add up to its length.
+    """What became of a batch; the numbers add up to its length.
 
     Attributes:
         exported: spans that the receiver took.
         failed: spans that it did not take.
         kind: the kind of the error that lost them.
         kept: all of them, where another try may fare better and the caller keeps them for it.
+        dropped: spans that an extension withheld, by reason.
     """
 
     exported: int
     failed: int
     kind: str = ""
     kept: int = 0
+    dropped: Mapping[str, int] = field(factory=dict)
 
 
 @frozen
@@ -73,6 +76,7 @@ class Reports:
     """The outcomes that an exporter reports while it exports one batch."""
 
     _outcomes: list[tuple[Outcome, int]] = field(factory=list)
+    _dropped: Counter[str] = field(factory=Counter)
 
     def add(self, outcome: Outcome, spans: int) -> None:
         """Take the outcome of one request that carried so many spans.
@@ -89,6 +93,21 @@ class Reports:
     def last_failure(self) -> Outcome | None:
         """Give the last that was none of success, since the last :meth:`take`."""
         return next((outcome for outcome, _ in reversed(self._outcomes) if not outcome.ok), None)
+
+    def drop(self, spans: int, reason: str) -> None:
+        """Take so many spans as withheld, for a reason of a word or two.
+
+        Raises:
+            TypeError: it is no number or no reason; the mistake is the extension's.
+        """
+        if not isinstance(spans, int) or not isinstance(reason, str):
+            raise TypeError(f"drop() takes a number and a reason, not {spans!r} and {reason!r}")
+        self._dropped[reason] += max(spans, 0)
+
+    def take_dropped(self) -> Mapping[str, int]:
+        """Give all that was withheld since the last call, by reason."""
+        taken, self._dropped = self._dropped, Counter()
+        return taken
 
     def take(self) -> list[tuple[Outcome, int]]:
         """Give all since the last call."""
@@ -148,6 +167,7 @@ class Guard:
                 reason that may pass.
         """
         self._reports.take()
+        self._reports.take_dropped()
         result: object = None
         raised = ""
         try:
@@ -191,23 +211,34 @@ class Guard:
 
     def _judge(self, total: int, result: object, raised: str, keep: bool) -> Delivery:
         reported, rejected, error, passing = self._reported()
+        dropped, withheld = self._withheld(total)
+        total -= withheld
         # What it did not report counts by its result.
         rest = max(total - reported, 0)
         failed = rejected if result is SpanExportResult.SUCCESS else rejected + rest
         failed = min(failed, total)
         if failed == 0:
             self._succeed()
-            return Delivery(total, 0)
+            return Delivery(total, 0, dropped=dropped)
         if error is None:
             reason = raised or _unexplained(result, self._logger.name)
             error = ErrorStatus("exporter", reason, self.endpoint, time.time())
         if rest and (raised or result is SpanExportResult.FAILURE):
             passing = True
         if keep and passing:
-            self._fail(evolve(error, exporter=self.name), kept=total)
-            return Delivery(0, 0, error.kind, total)
+            self._fail(evolve(error, exporter=self.name), kept=total + withheld)
+            return Delivery(0, 0, error.kind, total + withheld)
         self._fail(evolve(error, exporter=self.name, spans=failed))
-        return Delivery(total - failed, failed, error.kind)
+        return Delivery(total - failed, failed, error.kind, dropped=dropped)
+
+    def _withheld(self, total: int) -> tuple[Mapping[str, int], int]:
+        """Give the spans of a batch that were withheld, by reason and in all; no more than it."""
+        dropped: dict[str, int] = {}
+        for reason, spans in self._reports.take_dropped().items():
+            counted_already = sum(dropped.values())
+            if spans and counted_already < total:
+                dropped[reason] = min(spans, total - counted_already)
+        return dropped, sum(dropped.values())
 
     def _reported(self) -> tuple[int, int, ErrorStatus | None, bool]:
         """Add up the reports.

@@ -169,7 +169,7 @@ class BatchProcessor(SpanProcessor):
         by_reason = {
             DropReason.QUEUE_FULL: counts.overflowed,
             DropReason.SHUTDOWN: counts.late,
-            **counts.unspooled,
+            **counts.discarded,
         }
         return DestinationStatus(
             exporter=self._guard.name,
@@ -246,7 +246,9 @@ class BatchProcessor(SpanProcessor):
                 self._spool.export(queue, batch)
             elif batch:
                 delivery = self._guard.export(batch)
-                queue.settle(delivery.exported, delivery.failed, delivery.kind)
+                queue.settle(
+                    delivery.exported, delivery.failed, delivery.kind, dropped=delivery.dropped
+                )
             # Their memory is good for the next spans, while it is still in the cache.
             del batch
             self._tell_overflow(queue)

@@ -77,7 +77,7 @@ class SpanQueue:
         self._exported = 0
         self._failed = 0
         self._failed_by_kind: Counter[str] = Counter()
-        self._unspooled: Counter[str] = Counter()
+        self._discarded: Counter[str] = Counter()
         self._overflowed = 0
         self._late = 0
         self._told = 0
@@ -180,8 +180,24 @@ class SpanQueue:
             self._exporting = size
             return taken
 
-    def settle(self, exported: int, failed: int, kind: str = "", *, spooled: int = 0) -> None:
-        """Count what became of the batch that was taken, failures under the kind of their error."""
+    def settle(
+        self,
+        exported: int,
+        failed: int,
+        kind: str = "",
+        *,
+        spooled: int = 0,
+        dropped: Mapping[str, int] = _NOTHING,
+    ) -> None:
+        """Count what became of the batch that was taken.
+
+        Args:
+            exported: spans that the receiver took.
+            failed: spans that it did not take.
+            kind: the kind of the error that lost them.
+            spooled: spans that were put on disk.
+            dropped: spans that were withheld from the receiver, by reason.
+        """
         with self._lock:
             if self._drained:
                 # It was abandoned meanwhile and counted.
@@ -192,6 +208,7 @@ class SpanQueue:
             if failed:
                 self._failed_by_kind[kind] += failed
             self._spooled += spooled
+            self._discarded.update(dropped)
             self._end_flushes()
 
     def move(self, *, taken_known: bool) -> list[ReadableSpan] | None:
@@ -242,7 +259,7 @@ class SpanQueue:
             self._failed += failed
             if failed:
                 self._failed_by_kind[kind] += failed
-            self._unspooled.update(dropped)
+            self._discarded.update(dropped)
             self._spooled -= exported + failed + sum(dropped.values())
             self._end_flushes()
 
@@ -260,7 +277,7 @@ class SpanQueue:
             waiting = 0 if self._drained else self._exporting + self._moving + len(self._spans)
             waiting += self._spooled
             goal = self._finished() + waiting
-            lost = self._failed + sum(self._unspooled.values())
+            lost = self._failed + sum(self._discarded.values())
             last = self._flushes[-1] if self._flushes else None
             if last is not None and (last.goal, last.lost) == (goal, lost):
                 return last
@@ -333,7 +350,7 @@ class SpanQueue:
                 waiting=waiting - forgotten,
                 failed_by_kind=dict(self._failed_by_kind),
                 spooled=self._spooled,
-                unspooled=dict(self._unspooled),
+                discarded=dict(self._discarded),
             )
 
     def take_notice(self, overdue: float = 0.0) -> int:
@@ -358,13 +375,13 @@ class SpanQueue:
             return untold
 
     def _finished(self) -> int:
-        return self._exported + self._failed + sum(self._unspooled.values())
+        return self._exported + self._failed + sum(self._discarded.values())
 
     def _end_flushes(self) -> None:
         finished = self._finished()
         while self._flushes and self._flushes[0].goal <= finished:
             flush = self._flushes.popleft()
-            flush.taken = self._failed + sum(self._unspooled.values()) == flush.lost
+            flush.taken = self._failed + sum(self._discarded.values()) == flush.lost
         self._settled.notify_all()
 
     def _drop(self) -> None:

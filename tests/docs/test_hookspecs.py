@@ -56,6 +56,6 @@ def test_the_example_plugin_exports_spans(tmp_path: Path) -> None:
 def test_every_hook_of_the_specification_is_documented() -> None:
     hooks = [name for name in hookspecs.__all__ if name.startswith("bentotrace_")]
 
-    assert hooks == ["bentotrace_exporter"]
+    assert hooks == ["bentotrace_exporter", "bentotrace_wrap_exporter"]
     for name in hooks:
         assert getattr(hookspecs, name).__doc__

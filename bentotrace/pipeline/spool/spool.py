@@ -253,7 +253,9 @@ class Spool:
         if batch.recovered:
             self.recovered += delivery.exported
         elif removed:
-            queue.settle_spooled(delivery.exported, delivery.failed, delivery.kind)
+            queue.settle_spooled(
+                delivery.exported, delivery.failed, delivery.kind, dropped=delivery.dropped
+            )
         return True
 
     def _send_hand(self, queue: SpanQueue, hand: _Hand) -> bool:
@@ -270,9 +272,13 @@ class Spool:
         with self._changed:
             self._hand = None
             if not hand.on_disk:
-                queue.settle(delivery.exported, delivery.failed, delivery.kind)
+                queue.settle(
+                    delivery.exported, delivery.failed, delivery.kind, dropped=delivery.dropped
+                )
             elif self._keeper.remove(hand.number):
-                queue.settle_spooled(delivery.exported, delivery.failed, delivery.kind)
+                queue.settle_spooled(
+                    delivery.exported, delivery.failed, delivery.kind, dropped=delivery.dropped
+                )
 
     def _keep_hand(self, queue: SpanQueue, hand: _Hand, *, failure: str | None = None) -> None:
         """Put the batch in hand on disk; where that cannot be, do as if there were no spool.

@@ -357,7 +357,7 @@ def test_what_went_to_disk_is_pending_until_it_is_settled(make_span: MakeSpan) -
         failed=1,
         spooled=1,
         failed_by_kind={"refused": 1},
-        unspooled={"spool_full": 1},
+        discarded={"spool_full": 1},
     )
     assert (counts.ended, counts.dropped, counts.pending) == (4, 1, 1)
 

@@ -1,0 +1,78 @@
+"""Find and load the extensions that a configuration lists: what wraps every exporter.
+
+Like exporter plugins they are found by their metadata, and only what is listed is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from attrs import field, frozen
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from bentotrace import hookspecs, registry
+from bentotrace.exceptions import InvalidPluginError, PluginError
+from bentotrace.plugin import BuildContext
+
+__all__ = ["Extension", "load_extension", "names"]
+
+
+@frozen
+class Extension:
+    """One extension.
+
+    Attributes:
+        name: its entry point's.
+        claim: entry point, distribution and version.
+    """
+
+    name: str
+    claim: str
+    _call: Callable[[SpanExporter, BuildContext], Sequence[object]] = field(eq=False, repr=False)
+
+    def wrap(self, exporter: SpanExporter, context: BuildContext) -> SpanExporter:
+        """Wrap an exporter.
+
+        Raises:
+            PluginError: the extension raised, or gave no exporter.
+        """
+        try:
+            # pluggy leaves out a result of None.
+            made = next(iter(self._call(exporter, context)), None)
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"extension {self.claim} cannot wrap the exporter: {type(error).__name__}: {error}"
+            ) from error
+        if not isinstance(made, SpanExporter) and not callable(getattr(made, "export", None)):
+            raise PluginError(
+                f"extension {self.claim} cannot wrap the exporter: bentotrace_wrap_exporter() "
+                f"returned {type(made).__name__}, not a SpanExporter"
+            )
+        return made  # type: ignore[return-value]
+
+
+def names() -> tuple[str, ...]:
+    """List the names of the extensions that are installed."""
+    return tuple(dict.fromkeys(claim.name for claim in registry.find(hookspecs.EXTENSIONS_GROUP)))
+
+
+def load_extension(name: str) -> Extension:
+    """Load an installed extension.
+
+    Raises:
+        DuplicateExporterError: two distributions registered it.
+        BrokenPluginError: its module raised.
+        InvalidPluginError: it does not keep the contract.
+    """
+    claims = [claim for claim in registry.find(hookspecs.EXTENSIONS_GROUP) if claim.name == name]
+    claim = registry.single(name, claims, "extension")
+    hook = registry.hooks_of(claim)
+    if not hook.bentotrace_wrap_exporter.get_hookimpls():
+        reason = "it has no bentotrace_wrap_exporter() with bentotrace.hookspecs.hookimpl"
+        raise InvalidPluginError(str(claim), reason)
+
+    def call(exporter: SpanExporter, context: BuildContext) -> Sequence[object]:
+        found: Sequence[object] = hook.bentotrace_wrap_exporter(exporter=exporter, context=context)
+        return found
+
+    return Extension(name, str(claim), call)
