@@ -291,7 +291,7 @@ NOT_EXPRESSIBLE = re.compile(
     r"no such file|is no PEM file|is a directory"
     r"|has no scheme|has the scheme|names no host|is no URL|is no host|holds a (port|space)|has a path, which gRPC"
     r"|is no IPv[46] address|is not a regular expression"
-    r"|no exporter named|no propagator named|none stands alone|is no signal here"
+    r"|no exporter named|no propagator named|no extension named|none stands alone|is no signal here"
     r"|a header's name is made of|header \w+: is given twice"
     r"|found a fraction; write \d+|must be more than 0"
     r"|is missing; give \w+ and \w+, or neither"
