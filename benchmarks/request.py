@@ -1,11 +1,12 @@
-"""What tracing costs a request of a BentoML service, ours beside BentoML's own.
+"""What tracing costs a request: of a BentoML service, and of one that FastAPI serves.
 
-Every case is a ``bentoml serve`` with one worker; all run at once, and are asked in turns, so that
-what else the machine does falls on all alike. One connection asks one request after another: its
-latencies, and the requests per second and the CPU time of the worker that follow. Run it as
-``python benchmarks/request.py`` where bentoml 1.4, psutil (which it brings) and
-``opentelemetry-exporter-otlp-proto-http`` are installed; without the last, BentoML's own tracing is
-not measured.
+The first is traced by us and by BentoML itself, the second by us and by ``opentelemetry-distro``.
+Every case is a server with one worker; all of a service run at once, and are asked in turns, so
+that what else the machine does falls on all alike. One connection asks one request after another:
+its latencies, and the requests per second and the CPU time of the worker that follow. Run it as
+``python benchmarks/request.py`` where these are installed: bentotrace[cli,instrument], bentoml 1.4,
+fastapi, uvicorn, opentelemetry-distro, opentelemetry-instrumentation-fastapi, and
+opentelemetry-exporter-otlp-proto-http.
 """
 
 from __future__ import annotations
@@ -20,15 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from importlib.util import find_spec
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
 from attrs import define, field
 from receivers import Receiver
 
-SERVICE = """\
+BENTOML_SERVICE = """\
 import bentoml
 {install}
 
@@ -40,7 +40,7 @@ class Iris:
 """
 OURS = "import bentotrace.integrations.bentoml as tracing; tracing.install()"
 
-CONFIG = """\
+BENTOML_CONFIG = """\
 services:
   tracing:
     exporter_type: otlp
@@ -49,17 +49,56 @@ services:
     otlp: {{protocol: http, endpoint: "http://127.0.0.1:{port}/v1/traces"}}
 """
 
+FASTAPI_SERVICE = """\
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/readyz")
+async def ready() -> None:
+    pass
+
+
+@app.post("/classify")
+async def classify(flower: dict[str, float]) -> str:
+    return "setosa" if flower["petal"] < 2 else "virginica"
+"""
+
+FASTAPI_CONFIG = """\
+tracing:
+  exporter_type: otlp
+  sample_rate: {rate}
+  excluded_urls: {excluded}
+  otlp: {{protocol: http, endpoint: "http://127.0.0.1:{port}/v1/traces"}}
+"""
+
 START_TIMEOUT = 120.0
+WAYS = {
+    "unsampled": {"rate": 0.0, "excluded": "other"},
+    "excluded": {"rate": 1.0, "excluded": "classify"},
+    "sampled": {"rate": 1.0, "excluded": "other"},
+}
+OFF = {"OTEL_SDK_DISABLED": "true"}
 
 
 @define
 class Case:
-    """A service with one way of tracing."""
+    """A service with one way of tracing.
+
+    Attributes:
+        name: what the table calls it.
+        files: what it consists of.
+        command: what serves it, without the port.
+        variables: its environment, beside ours.
+        forks: whether a child of the process answers.
+    """
 
     name: str
-    install: str
-    config: str
+    files: Mapping[str, str]
+    command: Sequence[str]
     variables: Mapping[str, str] = field(factory=dict)
+    forks: bool = False
 
 
 @define
@@ -75,7 +114,10 @@ class Server:
     @property
     def worker(self) -> psutil.Process:
         """The process that answers."""
-        (worker,) = psutil.Process(self.process.pid).children()
+        process = psutil.Process(self.process.pid)
+        if not self.case.forks:
+            return process
+        (worker,) = process.children()
         return worker
 
     def ask(self, requests: int) -> None:
@@ -95,41 +137,70 @@ class Server:
         connection.close()
 
 
-def cases(port: int) -> list[Case]:
-    """List what is compared."""
-    ways = {
-        "unsampled": CONFIG.format(rate=0.0, excluded="other", port=port),
-        "excluded": CONFIG.format(rate=1.0, excluded="classify", port=port),
-        "sampled": CONFIG.format(rate=1.0, excluded="other", port=port),
+def bentoml_cases(port: int) -> Iterator[Case]:
+    """List what is compared of a BentoML service."""
+
+    def case(name: str, install: str, config: str, variables: Mapping[str, str]) -> Case:
+        return Case(
+            name,
+            {"service.py": BENTOML_SERVICE.format(install=install), "bentoml.yaml": config},
+            [program("bentoml"), "serve", "service:Iris", "--host", "127.0.0.1"],
+            {"BENTOML_CONFIG": "bentoml.yaml", "BENTOML_DO_NOT_TRACK": "True", **variables},
+            forks=True,
+        )
+
+    yield case("nothing configured: BentoML", "", "services: {}\n", {})
+    config = BENTOML_CONFIG.format(**WAYS["sampled"], port=port)
+    yield case("`OTEL_SDK_DISABLED`: bentotrace", OURS, config, OFF)
+    for way, options in WAYS.items():
+        config = BENTOML_CONFIG.format(**options, port=port)
+        yield case(f"{way}: BentoML", "", config, {})
+        yield case(f"{way}: bentotrace", OURS, config, {})
+
+
+def fastapi_cases(port: int) -> Iterator[Case]:
+    """List what is compared of a service of FastAPI."""
+    uvicorn = [program("uvicorn"), "app:app", "--log-level", "warning"]
+    files = {"app.py": FASTAPI_SERVICE}
+    distro = {
+        "OTEL_PYTHON_DISTRO": "distro",
+        "OTEL_PYTHON_CONFIGURATOR": "configurator",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
     }
-    found = [Case("none: bentoml, nothing configured", "", "services: {}\n")]
-    if find_spec("opentelemetry.exporter.otlp.proto.http"):
-        found += [Case(f"{way}: bentoml", "", config) for way, config in ways.items()]
-    off = {"OTEL_SDK_DISABLED": "true"}
-    found += [Case("off: bentotrace", OURS, ways["sampled"], off)]
-    found += [Case(f"{way}: bentotrace", OURS, config) for way, config in ways.items()]
-    return found
+    theirs = [program("opentelemetry-instrument"), *uvicorn]
+    ours = [program("bentotrace"), "run", "-c", "tracing.yaml", "--", *uvicorn]
+    for way, options in {"`OTEL_SDK_DISABLED`": WAYS["sampled"], **WAYS}.items():
+        off = OFF if way not in WAYS else {}
+        variables = {
+            "OTEL_TRACES_SAMPLER_ARG": str(options["rate"]),
+            "OTEL_PYTHON_EXCLUDED_URLS": str(options["excluded"]),
+        }
+        yield Case(f"{way}: opentelemetry-distro", files, theirs, {**distro, **variables, **off})
+        config = FASTAPI_CONFIG.format(**options, port=port)
+        yield Case(f"{way}: bentotrace", {**files, "tracing.yaml": config}, ours, off)
+
+
+def program(name: str) -> str:
+    """Give the path of a command of this Python's."""
+    return str(Path(sys.executable).with_name(name))
 
 
 def start(case: Case, directory: Path) -> Server:
     """Serve a case."""
-    (directory / "service.py").write_text(SERVICE.format(install=case.install), "utf-8")
-    (directory / "bentoml.yaml").write_text(case.config, "utf-8")
+    for name, content in case.files.items():
+        (directory / name).write_text(content, "utf-8")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("bentoml")), "serve", "service:Iris"]
     process = subprocess.Popen(
-        [*command, "--host", "127.0.0.1", "--port", str(port)],
+        [*case.command, "--port", str(port)],
         cwd=directory,
         stdout=(directory / "serve.log").open("wb"),
         stderr=subprocess.STDOUT,
-        env={
-            **os.environ,
-            "BENTOML_CONFIG": "bentoml.yaml",
-            "BENTOML_DO_NOT_TRACK": "True",
-            "BENTOML_HOME": str(directory),
-            **case.variables,
-        },
+        env={**os.environ, "BENTOML_HOME": str(directory), **case.variables},
     )
     deadline = time.monotonic() + START_TIMEOUT
     while not is_ready(port):
@@ -163,32 +234,39 @@ def show(servers: list[Server]) -> None:
         print(f"| {name} | {p50 * 1e3:.2f} | {p99 * 1e3:.2f} | {rate:.0f} | {cpu * 1e6:.0f} |")
 
 
-def main() -> int:
-    """Measure, and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="turns of every case")
-    parser.add_argument("--requests", type=int, default=200, help="requests in a turn")
-    options = parser.parse_args()
-    receiver = Receiver.start("http")
+def measure(cases: Iterable[Case], rounds: int, requests: int) -> None:
+    """Run the cases of a service, ask them in turns, and print the table."""
     servers: list[Server] = []
     with tempfile.TemporaryDirectory() as directory:
         try:
-            for number, case in enumerate(cases(receiver.port)):
+            for number, case in enumerate(cases):
                 home = Path(directory, str(number))
                 home.mkdir()
                 servers.append(start(case, home))
-                servers[-1].ask(options.requests)
+                servers[-1].ask(requests)
                 servers[-1].latencies.clear()
                 servers[-1].cpu = 0.0
-            for _ in range(options.rounds):
+            for _ in range(rounds):
                 for server in servers:
-                    server.ask(options.requests)
+                    server.ask(requests)
             show(servers)
         finally:
             for server in servers:
                 server.process.send_signal(signal.SIGTERM)
             for server in servers:
                 server.process.wait(60)
+
+
+def main() -> int:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=20, help="turns of every case")
+    parser.add_argument("--requests", type=int, default=100, help="requests in a turn")
+    options = parser.parse_args()
+    receiver = Receiver.start("http")
+    for cases in (bentoml_cases, fastapi_cases):
+        measure(cases(receiver.port), options.rounds, options.requests)
+        print()
     receiver.stop()
     return 0
 
