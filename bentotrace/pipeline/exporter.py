@@ -53,7 +53,8 @@ def make_guarded(
     made = _create(exporter, context)
     # The spans come through the extensions in the order in which they are listed.
     for extension in reversed(exporter.extensions):
-        made = extension.wrap(made, context)
+        wrapped = extension.wrap(made, context)
+        made = _checked(wrapped, f"extension {extension.claim} cannot wrap the exporter: its hook")
     endpoint = exporter.target.endpoint if exporter.target is not None else ""
     return Guard(
         made,
@@ -76,9 +77,10 @@ def _create(exporter: ExporterConfig, context: BuildContext) -> SpanExporter:
         raise advice or PluginError(
             f"exporter {plugin.name!r} cannot be made: {type(error).__name__}: {error}"
         ) from error
+    return _checked(made, f"exporter {plugin.name!r} cannot be made: its create()")
+
+
+def _checked(made: object, whose: str) -> SpanExporter:
     if not isinstance(made, SpanExporter) and not callable(getattr(made, "export", None)):
-        raise PluginError(
-            f"exporter {plugin.name!r} cannot be made: its create() returned "
-            f"{type(made).__name__}, not a SpanExporter"
-        )
+        raise PluginError(f"{whose} returned {type(made).__name__}, not a SpanExporter")
     return made  # type: ignore[return-value]
