@@ -211,7 +211,7 @@ def test_every_span_too_large_alone_is_named_at_debug(
 
     assert status.failed == 3
     for name in names:
-        assert f"lost 1 span: span '{name}' alone is too large (70" in caplog.text
+        assert f"did not deliver 1 span: span '{name}' alone is too large (70" in caplog.text
 
 
 @only_over_udp
