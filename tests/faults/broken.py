@@ -35,8 +35,8 @@ def accounting() -> None:
 
     settle = SpanQueue.settle
 
-    def forget(self: SpanQueue, exported: int, failed: int, kind: str = "") -> None:
-        settle(self, exported, 0, kind)
+    def forget(self: SpanQueue, exported: int, failed: int, kind: str = "", **more: Any) -> None:
+        settle(self, exported, 0, kind, **more)
 
     SpanQueue.settle = forget  # type: ignore[method-assign]
 
@@ -47,8 +47,8 @@ def honesty() -> None:
 
     settle = SpanQueue.settle
 
-    def lie(self: SpanQueue, exported: int, failed: int, kind: str = "") -> None:
-        settle(self, exported + failed, 0, kind)
+    def lie(self: SpanQueue, exported: int, failed: int, kind: str = "", **more: Any) -> None:
+        settle(self, exported + failed, 0, kind, **more)
 
     SpanQueue.settle = lie  # type: ignore[method-assign]
 

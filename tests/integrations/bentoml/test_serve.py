@@ -105,7 +105,8 @@ def test_a_stop_right_after_the_last_request_loses_nothing_of_any_worker(
     said = {key: spans[0].resource[key] for key in ("service.namespace", "service.version")}
     assert said == {"service.namespace": "Iris", "service.version": "not available"}
     assert {span.resource["service.instance.id"] for span in spans} <= {1, 2}
-    assert iris.said().count(f"tracing to otlp (http) at {receiver.endpoint}") == 2
+    # The second worker may still be starting when all has been asked.
+    assert iris.said().count(f"tracing to otlp (http) at {receiver.endpoint}") in {1, 2}
 
 
 def test_two_services_make_one_trace_and_an_excluded_request_none(
