@@ -32,9 +32,9 @@ MIN_DATAGRAM = 512
 _SMALL_DATAGRAM = 9_216
 
 # A receive buffer of the size that Linux gives by default (208 KiB) holds three datagrams of 65 kB:
-# two may come at once, and a receiver that waits for a processor has 10 ms until the fourth.
+# two may come at once, and a receiver that waits for a processor has 8 ms until the fourth.
 _BURST_BYTES = 130_000
-_BYTES_PER_SECOND = 13_000_000
+_BYTES_PER_SECOND = 16_000_000
 
 
 @frozen
