@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import distribution
 from pathlib import Path
@@ -91,7 +92,11 @@ def test_a_stop_right_after_the_last_request_loses_nothing_of_any_worker(
         """,
     )
 
+    begun = f"tracing to otlp (http) at {receiver.endpoint}"
     with serving(directory, "service:Iris", BENTOML_CONFIG="bentoml.yaml") as iris:
+        deadline = time.monotonic() + 60
+        while iris.said().count(begun) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
         ids = [iris.ask("/classify", petal=1.0).headers["x-bentoml-request-id"] for _ in range(20)]
         code = iris.end()
 
@@ -105,8 +110,7 @@ def test_a_stop_right_after_the_last_request_loses_nothing_of_any_worker(
     said = {key: spans[0].resource[key] for key in ("service.namespace", "service.version")}
     assert said == {"service.namespace": "Iris", "service.version": "not available"}
     assert {span.resource["service.instance.id"] for span in spans} <= {1, 2}
-    # The second worker may still be starting when all has been asked.
-    assert iris.said().count(f"tracing to otlp (http) at {receiver.endpoint}") in {1, 2}
+    assert iris.said().count(begun) == 2
 
 
 def test_two_services_make_one_trace_and_an_excluded_request_none(

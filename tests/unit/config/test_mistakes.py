@@ -69,7 +69,7 @@ def test_a_problem_has_a_place_and_is_short(name: str) -> None:
             assert problem.position.file in {f"{name}.yaml", *environment(name)}
             assert (problem.position.line > 0) == (problem.position.column > 0)
             assert len(str(problem).splitlines()) <= 3
-            assert len(f"{problem.path}: {problem.message}") <= 300
+            assert len(f"{problem.path}: {problem.message}") <= 220
         assert list(error.problems) == sorted(error.problems, key=lambda found: found.position)
 
 
