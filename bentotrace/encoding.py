@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import Any, TypeVar
 
 from opentelemetry.sdk.resources import Resource
@@ -29,6 +30,7 @@ __all__ = [
     "shown",
     "to_bytes",
     "to_microseconds",
+    "varint",
 ]
 
 INT64_MIN, INT64_MAX = -(1 << 63), (1 << 63) - 1
@@ -40,6 +42,9 @@ NO_TRACE_STATE = INVALID_SPAN_CONTEXT.trace_state
 
 _MAX_KNOWN = 1024
 _MAX_DEPTH = 32
+_write_json = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":")
+).encode
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -125,7 +130,44 @@ def json_text(value: Any) -> str:
     What JSON has no word for is written as text: bytes as UTF-8, numbers that are not finite or
     beyond 64 bits, and everything else, and what is nested more than 32 deep, as its ``str()``.
     """
-    return json.dumps(_to_json(value, 0), ensure_ascii=False, separators=(",", ":"))
+    kinds = set(map(type, value)) if type(value) is tuple else ()
+    # What the SDK makes of a sequence is a tuple of one type, and that needs no look at each item.
+    if kinds == _STRINGS:
+        return f"[{','.join(map(encode_basestring, value))}]"
+    if kinds == _FLOATS and all(map(math.isfinite, value)):
+        return f"[{','.join(map(float.__repr__, value))}]"
+    return _write_json(_to_json(value, 0))
+
+
+_STRINGS, _FLOATS = {str}, {float}
+
+
+def varint(number: int) -> bytes:
+    """Write a number of 0 to 2**64 - 1 as protobuf and Thrift's compact protocol do."""
+    if number < 0x80:
+        return _BYTES[number]
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
+    if number < 0x200000:
+        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
+    if number > _LOW_56:
+        return _spread(number & _LOW_56, 8, _CONTINUED[9]) + varint(number >> 56)
+    size = (number.bit_length() + 6) // 7
+    return _spread(number, size, _CONTINUED[size])
+
+
+_BYTES = [bytes((number,)) for number in range(0x80)]
+_LOW_56 = (1 << 56) - 1
+# By size: the bit of each byte that says that another follows.
+_CONTINUED = [int.from_bytes(b"\x80" * (size - 1), "little") for size in range(10)]
+
+
+def _spread(number: int, size: int, continued: int) -> bytes:
+    """Move each seven of up to 56 bits into a byte of their own; a turn of a loop costs more."""
+    number = number & 0xFFFFFFF | (number & 0xFFFFFFF0000000) << 4
+    number = number & 0x3FFF00003FFF | (number & 0xFFFC0000FFFC000) << 2
+    number = number & 0x7F007F007F007F | (number & 0x3F803F803F803F80) << 1
+    return (number | continued).to_bytes(size, "little")
 
 
 def shown(value: object) -> str:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from bentotrace import encoding
+
 __all__ = ["FIXED32", "FIXED64", "LENGTH", "VARINT", "length_delimited", "read_fields", "varint"]
 
 VARINT = 0
@@ -31,12 +33,7 @@ def varint(number: int) -> bytes:
         number += 1 << 64
     if not 0 <= number <= _UINT64:
         raise ValueError("the number does not fit in 64 bits")
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    return encoding.varint(number)
 
 
 def length_delimited(number: int, value: bytes) -> bytes:

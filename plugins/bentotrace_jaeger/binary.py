@@ -22,7 +22,7 @@ from bentotrace.encoding import (
     to_bytes,
     to_microseconds,
 )
-from bentotrace_jaeger.encoder import NO_CONSTANTS, Encoder, Tags
+from bentotrace_jaeger.encoder import NO_CONSTANTS, SHORT, Encoder, Prefixes, Tags
 from bentotrace_jaeger.tags import (
     DROPPED_ATTRIBUTES,
     process_tags,
@@ -40,7 +40,6 @@ _SIZE = Struct(">I").pack
 
 _STOP = b"\x00"
 _END = _STOP * 2
-_SHORT = 128
 
 # A field's header is its type (8: i32, 10: i64, 11: string, 12: struct, 15: list) and its id.
 _IDS = Struct(">BHQBHQBHQBHQ").pack
@@ -55,29 +54,34 @@ def _string(data: bytes) -> bytes:
     return _SIZE(len(data)) + data
 
 
-class _Prefixes:
-    """For one key, all the bytes that stand before a tag's value, by type.
+_BETWEEN_KEY_AND_VALUE = {
+    "string": b"\x00\x0b\x00\x03",
+    "double": b"\x01\x04\x00\x04",
+    "true": b"\x02\x02\x00\x05\x01",
+    "false": b"\x02\x02\x00\x05\x00",
+    "number": b"\x03\x0a\x00\x06",
+    "binary": b"\x04\x0b\x00\x07",
+}
 
-    Each begins with the end of the tag before it, which spares a piece per tag.
-    """
 
-    __slots__ = ("_string", "binary", "double", "false", "number", "text", "true")
+class _Prefixes(Prefixes):
+    """Each begins with the end of the tag before it, which spares a piece per tag."""
+
+    __slots__ = ("_head",)
+
+    number: bytes
 
     def __init__(self, key: str) -> None:
-        head = b"\x00\x0b\x00\x01" + _string(to_bytes(key)) + b"\x08\x00\x02\x00\x00\x00"
-        self._string = head + b"\x00\x0b\x00\x03"
-        # Filled when a length first occurs: most keys see a few lengths only.
-        self.text: list[bytes | None] = [None] * _SHORT
-        self.double = head + b"\x01\x04\x00\x04"
-        self.true = head + b"\x02\x02\x00\x05\x01"
-        self.false = head + b"\x02\x02\x00\x05\x00"
-        self.number = head + b"\x03\x0a\x00\x06"
-        self.binary = head + b"\x04\x0b\x00\x07"
+        name = _string(to_bytes(key))
+        self._head = b"\x00\x0b\x00\x01" + name + b"\x08\x00\x02\x00\x00\x00"
+
+    def _make(self, part: str) -> bytes:
+        return self._head + _BETWEEN_KEY_AND_VALUE[part]
 
     def before_text(self, length: int) -> bytes:
         """Give what stands before a string of so many bytes."""
-        made = self._string + _SIZE(length)
-        if length < _SHORT:
+        made = self.string + _SIZE(length)
+        if length < SHORT:
             self.text[length] = made
         return made
 
@@ -85,7 +89,7 @@ class _Prefixes:
         """Write a tag of any value, without its end."""
         value = tag_value(value)
         if isinstance(value, str):
-            return self._string + _string(to_bytes(value))
+            return self.string + _string(to_bytes(value))
         if isinstance(value, bool):
             return self.true if value else self.false
         if isinstance(value, int):
@@ -196,7 +200,7 @@ class BinaryEncoder(Encoder[_Prefixes]):
                 except UnicodeEncodeError:
                     data = to_bytes(value)
                 length = len(data)
-                if length < _SHORT:
+                if length < SHORT:
                     out += (prefixes.text[length] or prefixes.before_text(length), data)
                 else:
                     out += (prefixes.before_text(length), data)

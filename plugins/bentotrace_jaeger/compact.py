@@ -21,8 +21,9 @@ from bentotrace.encoding import (
     plain_attributes,
     to_bytes,
     to_microseconds,
+    varint,
 )
-from bentotrace_jaeger.encoder import NO_CONSTANTS, Encoder, Tags
+from bentotrace_jaeger.encoder import NO_CONSTANTS, SHORT, Encoder, Prefixes, Tags
 from bentotrace_jaeger.tags import (
     DROPPED_ATTRIBUTES,
     process_tags,
@@ -39,8 +40,6 @@ _DOUBLE = Struct("<d").pack
 
 # A field's header is the distance from the last field's id, and its type.
 _STOP = b"\x00"
-# Values up to this length find all that stands before them in a table.
-_SHORT = 128
 
 # Protocol id; oneway (4) and version 1; sequence id 0; then field 1, the batch, and in it the
 # process as field 1.
@@ -48,39 +47,20 @@ _MESSAGE = b"\x82\x81\x00\x09emitBatch\x1c\x1c"
 _END = _STOP * 2
 
 
-def _varint(number: int) -> bytes:
-    """Write a number of 0 to 2**64 - 1."""
-    if number < 0x80:
-        return _BYTES[number]
-    if number < 0x4000:
-        return bytes((number & 0x7F | 0x80, number >> 7))
-    if number < 0x200000:
-        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-_BYTES = [bytes((number,)) for number in range(0x80)]
-
-
 def _zigzag(number: int) -> bytes:
-    return _varint(number << 1 if number >= 0 else ~(number << 1))
+    return varint(number << 1 if number >= 0 else ~(number << 1))
 
 
 _NUMBERS = [_zigzag(number) for number in range(1024)]
 
 
 def _string(data: bytes) -> bytes:
-    return _varint(len(data)) + data
+    return varint(len(data)) + data
 
 
 def _list(count: int) -> bytes:
     """Write the head of a list of structs."""
-    return bytes((count << 4 | 0xC,)) if count < 15 else b"\xfc" + _varint(count)
+    return bytes((count << 4 | 0xC,)) if count < 15 else b"\xfc" + varint(count)
 
 
 _LISTS = [b"\x19" + _list(count) for count in range(64)]
@@ -91,29 +71,33 @@ def _list_field(count: int) -> bytes:
     return _LISTS[count] if count < 64 else b"\x19" + _list(count)
 
 
-class _Prefixes:
-    """For one key, all the bytes that stand before a tag's value, by type.
+_BETWEEN_KEY_AND_VALUE = {
+    "string": b"\x00\x18",
+    "double": b"\x02\x27",
+    "true": b"\x04\x31",
+    "false": b"\x04\x32",
+    "number": b"\x06\x46",
+    "binary": b"\x08\x58",
+}
 
-    Each begins with the end of the tag before it, which spares a piece per tag.
-    """
 
-    __slots__ = ("_string", "binary", "double", "false", "number", "text", "true")
+class _Prefixes(Prefixes):
+    """Each begins with the end of the tag before it, which spares a piece per tag."""
+
+    __slots__ = ("_head",)
+
+    number: bytes
 
     def __init__(self, key: str) -> None:
-        head = b"\x00\x18" + _string(to_bytes(key)) + b"\x15"
-        self._string = head + b"\x00\x18"
-        # Filled when a length first occurs: most keys see a few lengths only.
-        self.text: list[bytes | None] = [None] * _SHORT
-        self.double = head + b"\x02\x27"
-        self.true = head + b"\x04\x31"
-        self.false = head + b"\x04\x32"
-        self.number = head + b"\x06\x46"
-        self.binary = head + b"\x08\x58"
+        self._head = b"\x00\x18" + _string(to_bytes(key)) + b"\x15"
+
+    def _make(self, part: str) -> bytes:
+        return self._head + _BETWEEN_KEY_AND_VALUE[part]
 
     def before_text(self, length: int) -> bytes:
         """Give what stands before a string of so many bytes."""
-        made = self._string + _varint(length)
-        if length < _SHORT:
+        made = self.string + varint(length)
+        if length < SHORT:
             self.text[length] = made
         return made
 
@@ -121,7 +105,7 @@ class _Prefixes:
         """Write a tag of any value, without its end."""
         value = tag_value(value)
         if isinstance(value, str):
-            return self._string + _string(to_bytes(value))
+            return self.string + _string(to_bytes(value))
         if isinstance(value, bool):
             return self.true if value else self.false
         if isinstance(value, int):
@@ -261,7 +245,7 @@ class CompactEncoder(Encoder[_Prefixes]):
                 except UnicodeEncodeError:
                     data = to_bytes(value)
                 length = len(data)
-                if length < _SHORT:
+                if length < SHORT:
                     out += (prefixes.text[length] or prefixes.before_text(length), data)
                 else:
                     out += (prefixes.before_text(length), data)

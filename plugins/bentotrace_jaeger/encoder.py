@@ -14,7 +14,10 @@ from opentelemetry.trace import SpanKind
 from bentotrace.encoding import Known
 from bentotrace_jaeger.tags import constant_tags
 
-__all__ = ["NO_CONSTANTS", "Constants", "Encoder", "Tags"]
+__all__ = ["NO_CONSTANTS", "SHORT", "Constants", "Encoder", "Prefixes", "Tags"]
+
+SHORT = 128
+"""Strings below this length find all that stands before them in a table."""
 
 _MAX_SCOPES = 256
 
@@ -41,7 +44,37 @@ class Constants:
 NO_CONSTANTS = Constants(None)
 """What a scope that is not known yet has."""
 
-P = TypeVar("P")
+
+class Prefixes(ABC):
+    """For one key, all the bytes that stand before a tag's value, by type.
+
+    Each is made when a value of its type first occurs: most keys see one type only.
+    """
+
+    __slots__ = ("binary", "double", "false", "number", "string", "text", "true")
+
+    binary: bytes
+    double: bytes
+    false: bytes
+    string: bytes
+    true: bytes
+    text: list[bytes | None]
+
+    def __getattr__(self, part: str) -> Any:
+        made = [None] * SHORT if part == "text" else self._make(part)
+        setattr(self, part, made)
+        return made
+
+    @abstractmethod
+    def _make(self, part: str) -> Any:
+        """Make what stands before a type's values."""
+
+    @abstractmethod
+    def write(self, value: Any) -> bytes:
+        """Write a tag of any value."""
+
+
+P = TypeVar("P", bound=Prefixes)
 
 
 class Encoder(ABC, Generic[P]):

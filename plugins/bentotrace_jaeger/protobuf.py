@@ -13,8 +13,16 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link
 
-from bentotrace.encoding import INT64_MAX, INT64_MIN, MAX_FLOAT, Known, plain_attributes, to_bytes
-from bentotrace_jaeger.encoder import NO_CONSTANTS, Encoder, Tags
+from bentotrace.encoding import (
+    INT64_MAX,
+    INT64_MIN,
+    MAX_FLOAT,
+    Known,
+    plain_attributes,
+    to_bytes,
+    varint,
+)
+from bentotrace_jaeger.encoder import NO_CONSTANTS, SHORT, Encoder, Prefixes, Tags
 from bentotrace_jaeger.tags import (
     DROPPED_ATTRIBUTES,
     process_tags,
@@ -29,7 +37,6 @@ __all__ = ["ProtobufEncoder"]
 _UINT64 = (1 << 64) - 1
 _SECOND = 1_000_000_000
 _DOUBLE = Struct("<d").pack
-_SHORT = 128
 
 # Field number << 3 | wire type, and the length: trace_id = 1, span_id = 2.
 _IDS = Struct(">HQQHQ").pack
@@ -43,50 +50,49 @@ _SPAN_TAG = b"\x42"
 _INNER_TAG = b"\x12"
 
 
-def _varint(number: int) -> bytes:
-    """Write a number of 0 to 2**64 - 1."""
-    if number < 0x80:
-        return _BYTES[number]
-    if number < 0x4000:
-        return bytes((number & 0x7F | 0x80, number >> 7))
-    if number < 0x200000:
-        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-_BYTES = [bytes((number,)) for number in range(0x80)]
+# Most lengths and many numbers are small.
+_SMALL = [varint(number) for number in range(1024)]
 
 
 def _field(tag: bytes, content: bytes) -> bytes:
     """Write a length-delimited field."""
-    return b"%b%b%b" % (tag, _varint(len(content)), content)
+    return b"%b%b%b" % (tag, varint(len(content)), content)
 
 
-class _Prefixes:
-    """For one key, all the bytes of a ``KeyValue`` that stand before its value, by type."""
+# What stands between key and value, and the length of the value.
+_BETWEEN_KEY_AND_VALUE = {
+    "true": (b"\x10\x01\x20\x01", 0),
+    "false": (b"\x10\x01", 0),
+    "double": (b"\x10\x03\x31", 8),
+}
 
-    __slots__ = ("_key", "_tag", "double", "false", "number", "text", "true")
+
+class _Prefixes(Prefixes):
+    """Each begins with the tag and the length of the ``KeyValue``."""
+
+    __slots__ = ("_key", "_tag")
+
+    number: list[bytes | None]
 
     def __init__(self, tag: bytes, key: str) -> None:
         self._tag = tag
         self._key = _field(b"\x0a", to_bytes(key))
-        # Filled when a length first occurs: most keys see a few lengths only.
-        self.text: list[bytes | None] = [None] * _SHORT
-        self.true = self._before(b"\x10\x01\x20\x01", 0)
-        self.false = self._before(b"\x10\x01", 0)
-        self.number = [self._before(b"\x10\x02\x28", length) for length in range(11)]
-        self.double = self._before(b"\x10\x03\x31", 8)
+
+    def _make(self, part: str) -> Any:
+        if part == "number":
+            return [None] * 11
+        return self._before(*_BETWEEN_KEY_AND_VALUE[part])
 
     def before_text(self, length: int) -> bytes:
         """Give what stands before a string of so many bytes."""
-        made = self._before(b"\x1a" + _varint(length), length)
-        if length < _SHORT:
+        made = self._before(b"\x1a" + varint(length), length)
+        if length < SHORT:
             self.text[length] = made
+        return made
+
+    def before_number(self, length: int) -> bytes:
+        """Give what stands before a varint of so many bytes."""
+        made = self.number[length] = self._before(b"\x10\x02\x28", length)
         return made
 
     def write(self, value: Any) -> bytes:
@@ -98,17 +104,17 @@ class _Prefixes:
         if isinstance(value, bool):
             return self.true if value else self.false
         if isinstance(value, int):
-            data = _varint(value & _UINT64)
-            return self.number[len(data)] + data
+            data = varint(value & _UINT64)
+            return self.before_number(len(data)) + data
         if isinstance(value, float):
             return self.double + _DOUBLE(value)
         size = len(value)
-        return b"%b%b" % (self._before(b"\x10\x04\x3a" + _varint(size), size), value)
+        return b"%b%b" % (self._before(b"\x10\x04\x3a" + varint(size), size), value)
 
     def _before(self, start: bytes, length: int) -> bytes:
         """Give tag, length and key for a value of start and length more bytes."""
         size = len(self._key) + len(start) + length
-        return b"%b%b%b%b" % (self._tag, _varint(size), self._key, start)
+        return b"%b%b%b%b" % (self._tag, varint(size), self._key, start)
 
 
 class ProtobufEncoder(Encoder[_Prefixes]):
@@ -146,7 +152,7 @@ class ProtobufEncoder(Encoder[_Prefixes]):
         out: list[bytes] = []
         for span, written, events in zip(spans, self._times.write(times), span_events, strict=True):
             body = self._span(span, written, events, logs)
-            out += (b"\x0a", _varint(len(body)), body)
+            out += (b"\x0a", varint(len(body)), body)
         out.append(self._process_of(spans[0].resource))
         return _field(b"\x0a", b"".join(out))
 
@@ -194,7 +200,7 @@ class ProtobufEncoder(Encoder[_Prefixes]):
         if dropped:
             parts.append(self._inner_keys[DROPPED_ATTRIBUTES].write(dropped))
         body = b"".join(parts)
-        out += (b"\x4a", _varint(len(body)), body)
+        out += (b"\x4a", varint(len(body)), body)
 
     def _make_prefixes(self, key: str) -> _Prefixes:
         return _Prefixes(_SPAN_TAG, key)
@@ -230,13 +236,14 @@ def _write(attributes: Mapping[str, Any], keys: Mapping[str, _Prefixes], out: li
             except UnicodeEncodeError:
                 data = to_bytes(value)
             length = len(data)
-            if length < _SHORT:
+            if length < SHORT:
                 out += (prefixes.text[length] or prefixes.before_text(length), data)
             else:
                 out += (prefixes.before_text(length), data)
         elif kind is int and INT64_MIN <= value <= INT64_MAX:
-            data = _BYTES[value] if 0 <= value < 0x80 else _varint(value & _UINT64)
-            out += (prefixes.number[len(data)], data)
+            data = _SMALL[value] if 0 <= value < 1024 else varint(value & _UINT64)
+            length = len(data)
+            out += (prefixes.number[length] or prefixes.before_number(length), data)
         elif kind is bool:
             out.append(prefixes.true if value else prefixes.false)
         elif kind is float and -MAX_FLOAT <= value <= MAX_FLOAT:

@@ -13,9 +13,10 @@ from bentotrace.encoding import (
     number_text,
     shown,
     to_bytes,
+    varint,
 )
 
-__all__ = ["SMALL", "Attributes", "field", "optional", "varint"]
+__all__ = ["SMALL", "Attributes", "field", "optional"]
 
 _MAX_DEPTH = 32
 # Values up to this length find all that stands before them in a table.
@@ -24,21 +25,6 @@ _UINT64 = (1 << 64) - 1
 _DOUBLE = Struct("<d").pack
 
 
-def varint(number: int) -> bytes:
-    """Write a number of 0 to 2**64 - 1."""
-    if number < 0x80:
-        return _BYTES[number]
-    if number < 0x4000:
-        return bytes((number & 0x7F | 0x80, number >> 7))
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-_BYTES = [bytes((number,)) for number in range(0x80)]
 # Most lengths and many numbers are small.
 SMALL = [varint(number) for number in range(1024)]
 
@@ -85,24 +71,44 @@ def _key_value(key: str, value: Any, depth: int = 0) -> bytes:
     return optional(b"\x0a", to_bytes(key)) + field(b"\x12", _any_value(value, depth))
 
 
+_NO_LENGTHS: dict[str, list[bytes | None]] = {"number": [None] * 11, "text": [None] * _SHORT}
+# What stands before the values of a kind, and how much follows.
+_FIXED = {"double": (b"\x21", 8), "false": (b"\x10\x00", 0), "true": (b"\x10\x01", 0)}
+
+
 class _Prefixes:
-    """For one attribute key, all the bytes that stand before a value, by kind and length."""
+    """For one attribute key, all the bytes that stand before a value, by kind and length.
+
+    Each is made when a value of its kind, or its length, first occurs: most keys see a few only.
+    """
 
     __slots__ = ("_head", "_tag", "double", "false", "number", "text", "true")
+
+    double: bytes
+    false: bytes
+    number: list[bytes | None]
+    text: list[bytes | None]
+    true: bytes
 
     def __init__(self, tag: bytes, key: str) -> None:
         self._tag = tag
         self._head = optional(b"\x0a", to_bytes(key))
-        # Filled when a length first occurs: most keys see a few lengths only.
-        self.text: list[bytes | None] = [None] * _SHORT
-        self.number = [self._before(b"\x18", length) for length in range(11)]
-        self.double = self._before(b"\x21", 8)
-        self.true = self._before(b"\x10", 1) + b"\x01"
-        self.false = self._before(b"\x10", 1) + b"\x00"
+
+    def __getattr__(self, kind: str) -> Any:
+        made = _NO_LENGTHS[kind].copy() if kind in _NO_LENGTHS else self._before(*_FIXED[kind])
+        setattr(self, kind, made)
+        return made
 
     def before_text(self, length: int) -> bytes:
         """Give what stands before a string of so many bytes."""
-        made = self.text[length] = self._before(b"\x0a" + _BYTES[length], length)
+        made = self._before(b"\x0a" + varint(length), length)
+        if length < _SHORT:
+            self.text[length] = made
+        return made
+
+    def before_number(self, length: int) -> bytes:
+        """Give what stands before a varint of so many bytes."""
+        made = self.number[length] = self._before(b"\x18", length)
         return made
 
     def _before(self, start: bytes, length: int) -> bytes:
@@ -146,17 +152,11 @@ class Attributes:
                 if length < _SHORT:
                     out += (prefixes.text[length] or prefixes.before_text(length), data)
                 else:
-                    out.append(prefixes.whole(value))
-            elif kind is int:
-                if 0 <= value < 0x80:
-                    out += (prefixes.number[1], SMALL[value])
-                elif 0 <= value < 1024:
-                    out += (prefixes.number[2], SMALL[value])
-                elif INT64_MIN <= value <= INT64_MAX:
-                    data = varint(value & _UINT64)
-                    out += (prefixes.number[len(data)], data)
-                else:
-                    out.append(prefixes.whole(value))
+                    out += (prefixes.before_text(length), data)
+            elif kind is int and INT64_MIN <= value <= INT64_MAX:
+                data = SMALL[value] if 0 <= value < 1024 else varint(value & _UINT64)
+                length = len(data)
+                out += (prefixes.number[length] or prefixes.before_number(length), data)
             elif kind is bool:
                 out.append(prefixes.true if value else prefixes.false)
             elif kind is float:

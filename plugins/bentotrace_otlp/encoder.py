@@ -23,8 +23,8 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
-from bentotrace.encoding import NO_TRACE_STATE, Known, plain_attributes, to_bytes
-from bentotrace_otlp.attributes import SMALL, Attributes, field, optional, varint
+from bentotrace.encoding import NO_TRACE_STATE, Known, plain_attributes, to_bytes, varint
+from bentotrace_otlp.attributes import SMALL, Attributes, field, optional
 
 __all__ = ["TraceEncoder"]
 

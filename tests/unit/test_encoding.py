@@ -5,6 +5,8 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
@@ -19,6 +21,7 @@ from bentotrace.encoding import (
     shown,
     to_bytes,
     to_microseconds,
+    varint,
 )
 
 
@@ -90,6 +93,11 @@ def test_any_value_has_json(value: Any, parsed: Any) -> None:
     assert json.loads(json_text(value)) == parsed
 
 
+@given(st.lists(st.text(st.characters())) | st.lists(st.floats()) | st.lists(st.booleans()))
+def test_what_the_sdk_makes_of_a_sequence_has_the_same_json(values: list[Any]) -> None:
+    assert json_text(tuple(values)) == json_text(values)
+
+
 def test_endless_nesting_ends_in_text() -> None:
     endless: list[Any] = []
     endless.append(endless)
@@ -112,3 +120,12 @@ def test_lone_surrogates_become_question_marks() -> None:
 @pytest.mark.parametrize(("nanoseconds", "microseconds"), [(0, 0), (499, 0), (500, 1), (1499, 1)])
 def test_microseconds_are_rounded(nanoseconds: int, microseconds: int) -> None:
     assert to_microseconds(nanoseconds) == microseconds
+
+
+@given(st.integers(0, 64).flatmap(lambda bits: st.integers((1 << bits) >> 1, (1 << bits) - 1)))
+def test_a_varint_has_seven_bits_to_a_byte_and_no_byte_too_many(number: int) -> None:
+    written = varint(number)
+
+    assert sum((byte & 0x7F) << 7 * at for at, byte in enumerate(written)) == number
+    assert [byte >> 7 for byte in written] == [1] * (len(written) - 1) + [0]
+    assert written[-1] or written == b"\0"
