@@ -132,7 +132,9 @@ class SpanQueue:
             if waiting >= self._crowd and not waiting % _YIELD_EVERY:
                 # In a busy loop the consumer gets the interpreter every 5 ms only, in which
                 # hundreds of spans end. This hands it over now, and waits for nothing.
-                time.sleep(_YIELD_SECONDS)
+                # The loop of gevent or eventlet has nobody to hand over to, and raises.
+                with suppress(Exception):
+                    time.sleep(_YIELD_SECONDS)
         return True
 
     def start(self, run: Callable[[], None], name: str) -> bool:
@@ -147,6 +149,9 @@ class SpanQueue:
         except (RuntimeError, MemoryError):
             self.thread = None
             return False
+        except Exception:
+            # The loop of gevent or eventlet cannot wait for the thread, which starts nonetheless.
+            return True
         return True
 
     def adopt(self) -> bool:

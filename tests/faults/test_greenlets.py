@@ -41,6 +41,25 @@ BURST = """
     assert tracing.flush(20)
     end("last", 10)
 """
+FROM_THE_LOOP = """
+    from {library} import sleep
+    tracing, raised = configure(), []
+    def callback():
+        try:
+            end("span", 3000)
+        except BaseException as error:
+            raised.append(repr(error))
+    {call}
+    sleep(0.1)
+    assert raised == [], raised
+    assert tracing.flush(20)
+    here = tracing.status().destinations[0]
+    print(json.dumps([here.ended, here.exported, here.dropped]))
+"""
+CALLS = {
+    GEVENT: "import gevent; gevent.get_hub().loop.run_callback(callback)",
+    EVENTLET: "from eventlet import hubs; hubs.get_hub().schedule_call_global(0, callback)",
+}
 TICKING = """
     from {library} import sleep, spawn
     tracing, longest = configure(), 0.0
@@ -100,6 +119,22 @@ def test_greenlets_lose_nothing(tmp_path: Path, first: str, transport: Transport
     assert ended.code == 0, ended.log
     assert names == {"span": 2000, "last": 10}
     assert warnings_of(ended.log) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "transport"), [recipe(GEVENT, OTLP_HTTP), recipe(EVENTLET, OTLP_HTTP)]
+)
+def test_spans_may_end_in_the_loop_itself(
+    tmp_path: Path, first: str, transport: Transport
+) -> None:
+    script = FROM_THE_LOOP.format(library=library(first), call=CALLS[first])
+    with transport.receive() as receiver:
+        block = transport.block("127.0.0.1", receiver.port)
+        ended = run_script(script, block, tmp_path, first=first)
+        arrived = len(receiver.spans)
+    assert ended.code == 0, ended.log
+    assert json.loads(ended.output) == [3000, 2048, 952]
+    assert arrived == 2048
 
 
 @pytest.mark.parametrize(
