@@ -50,13 +50,11 @@ def locate(document: Document, report: Report, wanted: Wanted) -> Block:
     if path is None:
         if not document.text:
             return Block(document, (), document.root)
-        # A service that is not there is told already; one that has no block where others have one
-        # is configured elsewhere.
-        elsewhere = not wanted.service_required and _own_blocks(document)
-        if (
-            not report.problems
-            and not elsewhere
-            and not _report_misplaced(document, report, wanted)
+        # A service that is not there is told already.
+        if not (
+            report.problems
+            or _report_only_others(document, report, wanted)
+            or _report_misplaced(document, report, wanted)
         ):
             _report_missing(document, report, wanted)
         return Block(document, ("tracing",), {})
@@ -136,6 +134,20 @@ def _own_blocks(document: Document) -> list[str]:
     own = [name for name, service in items if _get(service, ("tracing",)) is not _ABSENT]
     # services.tracing is the block of all services, not one that is called tracing.
     return [name for name in own if name != "tracing"]
+
+
+def _report_only_others(document: Document, report: Report, wanted: Wanted) -> bool:
+    """Report that only other services have a block; the one meant may be configured elsewhere."""
+    others = _own_blocks(document)
+    if others and wanted.required and wanted.service_required:
+        path = ("services", wanted.service or wanted.service_name or "")
+        there = " and ".join(dotted(("services", name, "tracing")) for name in others)
+        message = (
+            f"has no tracing block of its own, and there is none for all services, only {there}; "
+            f"write one at {dotted((*path, 'tracing'))} or services.tracing"
+        )
+        report.problem(document.key_position(path), path, message)
+    return bool(others)
 
 
 def _report_missing(document: Document, report: Report, wanted: Wanted) -> None:

@@ -124,9 +124,7 @@ def test_greenlets_lose_nothing(tmp_path: Path, first: str, transport: Transport
 @pytest.mark.parametrize(
     ("first", "transport"), [recipe(GEVENT, OTLP_HTTP), recipe(EVENTLET, OTLP_HTTP)]
 )
-def test_spans_may_end_in_the_loop_itself(
-    tmp_path: Path, first: str, transport: Transport
-) -> None:
+def test_spans_may_end_in_the_loop_itself(tmp_path: Path, first: str, transport: Transport) -> None:
     script = FROM_THE_LOOP.format(library=library(first), call=CALLS[first])
     with transport.receive() as receiver:
         block = transport.block("127.0.0.1", receiver.port)

@@ -109,6 +109,19 @@ def test_a_service_that_is_not_there_is_told_with_the_closest(write: Callable[..
         load_config(write(SERVICES), environ={}, service="iris")
 
 
+def test_a_service_of_which_only_others_have_a_block_is_told_so(write: Callable[..., str]) -> None:
+    name = write("services:\n  Iris: {workers: 2}\n  Rose: {tracing: {exporter_type: none}}\n")
+    problem = (
+        "2:3: services.Iris: has no tracing block of its own, and there is none for all services, "
+        "only services.Rose.tracing; write one at services.Iris.tracing or services.tracing"
+    )
+
+    for service, environ in (("Iris", {}), (None, {"OTEL_SERVICE_NAME": "Iris"})):
+        with pytest.raises(ConfigError) as caught:
+            load_config(name, environ=environ, service=service)
+        assert str(caught.value) == f"{name}:{problem}"
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
