@@ -23,8 +23,9 @@ from bentotrace.config.options import ProcessorOptions
 from bentotrace.pipeline.counts import Flush
 from bentotrace.pipeline.guard import Guard, counted
 from bentotrace.pipeline.lifetime import close_at_end_of_child
-from bentotrace.pipeline.queue import NOTICE_INTERVAL, SpanQueue
+from bentotrace.pipeline.queue import SpanQueue
 from bentotrace.pipeline.status import DestinationStatus, DropReason
+from bentotrace.pipeline.tally import NOTICE_INTERVAL
 from bentotrace.transport.deadline import Deadline
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
@@ -16,12 +16,10 @@ from types import MappingProxyType
 from opentelemetry.sdk.trace import ReadableSpan
 
 from bentotrace.pipeline.counts import Counts, Flush
+from bentotrace.pipeline.tally import Tally
 from bentotrace.transport.deadline import Deadline
 
-__all__ = ["NOTICE_INTERVAL", "SpanQueue"]
-
-NOTICE_INTERVAL = 60.0
-"""Seconds between two notices of dropped spans."""
+__all__ = ["SpanQueue"]
 
 _NOTHING: Mapping[str, int] = MappingProxyType({})
 _YIELD_EVERY = 64
@@ -73,15 +71,7 @@ class SpanQueue:
         self._flushes: deque[Flush] = deque()
         self._exporting = 0
         self._moving = 0
-        self._spooled = 0
-        self._exported = 0
-        self._failed = 0
-        self._failed_by_kind: Counter[str] = Counter()
-        self._discarded: Counter[str] = Counter()
-        self._overflowed = 0
-        self._late = 0
-        self._told = 0
-        self._tell_at = 0.0
+        self._tally = Tally()
         self._adopted = False
         self._closed = closed
         self._drained = closed
@@ -116,7 +106,7 @@ class SpanQueue:
     @property
     def spooled(self) -> int:
         """The spans that lie on disk."""
-        return self._spooled
+        return self._tally.spooled
 
     def put(self, span: ReadableSpan) -> bool:
         """Queue a span, or count it as dropped; never waits for the consumer."""
@@ -176,7 +166,7 @@ class SpanQueue:
             size = min(len(self._spans), self._batch)
             if self._flushes:
                 # A batch ends with the last span of a flush, whose result is then its own.
-                ahead = self._finished() + self._moving + self._spooled
+                ahead = self._tally.finished + self._moving + self._tally.spooled
                 size = max(min(size, self._flushes[0].goal - ahead), 0)
             if size == 0 and self._closed:
                 self._drained = True
@@ -208,12 +198,8 @@ class SpanQueue:
                 # It was abandoned meanwhile and counted.
                 return
             self._exporting = 0
-            self._exported += exported
-            self._failed += failed
-            if failed:
-                self._failed_by_kind[kind] += failed
-            self._spooled += spooled
-            self._discarded.update(dropped)
+            self._tally.spooled += spooled
+            self._tally.settle(exported, failed, kind, dropped)
             self._end_flushes()
 
     def move(self, *, taken_known: bool) -> list[ReadableSpan] | None:
@@ -241,12 +227,12 @@ class SpanQueue:
             if self._drained:
                 # What is not on disk was abandoned meanwhile and counted.
                 if kept:
-                    self._late -= len(moved)
-                    self._spooled += len(moved)
+                    self._tally.late -= len(moved)
+                    self._tally.spooled += len(moved)
                 return
             self._moving = 0
             if kept:
-                self._spooled += len(moved)
+                self._tally.spooled += len(moved)
             else:
                 self._spans.extendleft(reversed(moved))
 
@@ -260,12 +246,8 @@ class SpanQueue:
     ) -> None:
         """Count what became of spans on disk; the dropped ones by reason."""
         with self._lock:
-            self._exported += exported
-            self._failed += failed
-            if failed:
-                self._failed_by_kind[kind] += failed
-            self._discarded.update(dropped)
-            self._spooled -= exported + failed + sum(dropped.values())
+            self._tally.spooled -= exported + failed + sum(dropped.values())
+            self._tally.settle(exported, failed, kind, dropped)
             self._end_flushes()
 
     def refuse_flushes(self) -> None:
@@ -280,9 +262,8 @@ class SpanQueue:
         """Ask for the export of what is queued now, without waiting for other spans."""
         with self._lock:
             waiting = 0 if self._drained else self._exporting + self._moving + len(self._spans)
-            waiting += self._spooled
-            goal = self._finished() + waiting
-            lost = self._failed + sum(self._discarded.values())
+            waiting += self._tally.spooled
+            goal, lost = self._tally.finished + waiting, self._tally.lost
             last = self._flushes[-1] if self._flushes else None
             if last is not None and (last.goal, last.lost) == (goal, lost):
                 return last
@@ -334,7 +315,7 @@ class SpanQueue:
                 while self._spans:
                     self._spans.popleft()
                     lost += 1
-                self._late += lost
+                self._tally.late += lost
             self.refuse_flushes()
             self._abandoned = True
             self.end()
@@ -346,16 +327,10 @@ class SpanQueue:
             waiting = len(self._spans)
             # A thread may have been about to put while the last batch was taken.
             forgotten = waiting if self._drained else 0
-            return Counts(
-                exported=self._exported,
-                failed=self._failed,
-                overflowed=self._overflowed,
-                late=self._late + forgotten,
+            return self._tally.counts(
                 exporting=self._exporting + self._moving,
                 waiting=waiting - forgotten,
-                failed_by_kind=dict(self._failed_by_kind),
-                spooled=self._spooled,
-                discarded=dict(self._discarded),
+                forgotten=forgotten,
             )
 
     def take_notice(self, overdue: float = 0.0) -> int:
@@ -371,32 +346,21 @@ class SpanQueue:
             none, or it is too early.
         """
         with self._lock:
-            untold = self._overflowed - self._told
-            now = self._clock()
-            if untold == 0 or now < self._tell_at + overdue:
-                return 0
-            self._told = self._overflowed
-            self._tell_at = now + NOTICE_INTERVAL
-            return untold
-
-    def _finished(self) -> int:
-        return self._exported + self._failed + sum(self._discarded.values())
+            return self._tally.take_notice(self._clock(), overdue)
 
     def _end_flushes(self) -> None:
-        finished = self._finished()
+        finished = self._tally.finished
         while self._flushes and self._flushes[0].goal <= finished:
             flush = self._flushes.popleft()
-            flush.taken = self._failed + sum(self._discarded.values()) == flush.lost
+            flush.taken = self._tally.lost == flush.lost
         self._settled.notify_all()
 
     def _drop(self) -> None:
         with self._lock:
             if self._closed:
-                self._late += 1
-                return
-            if self._told == self._overflowed:
-                self._tell_at = max(self._tell_at, self._clock())
-            self._overflowed += 1
+                self._tally.late += 1
+            else:
+                self._tally.overflow(self._clock())
 
     def _wait(self, delay: float) -> None:
         deadline = Deadline.after(delay)

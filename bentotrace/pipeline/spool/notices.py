@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from bentotrace.pipeline.guard import counted
-from bentotrace.pipeline.queue import NOTICE_INTERVAL
+from bentotrace.pipeline.tally import NOTICE_INTERVAL
 
 __all__ = ["Notices"]
 

@@ -13,7 +13,8 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 
 from bentotrace.pipeline.counts import Counts
-from bentotrace.pipeline.queue import NOTICE_INTERVAL, SpanQueue
+from bentotrace.pipeline.queue import SpanQueue
+from bentotrace.pipeline.tally import NOTICE_INTERVAL
 
 MakeSpan = Callable[..., ReadableSpan]
 
