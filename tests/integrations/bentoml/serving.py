@@ -67,6 +67,11 @@ class Serving:
         """Give what was logged so far."""
         return self.log.read_text("utf-8", "replace")
 
+    def wait_until_said(self, text: str, *, times: int) -> None:
+        """Wait until a text has been logged so often, as by each worker that has started."""
+        said = poll(self.said, lambda said: said.count(text) >= times, within=START_TIMEOUT)
+        assert said.count(text) >= times, said
+
 
 def run(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a command of BentoML's to its end."""

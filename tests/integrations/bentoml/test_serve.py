@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import distribution
 from pathlib import Path
@@ -15,59 +14,10 @@ pytest.importorskip("bentoml", reason="These tests serve with BentoML.")
 from bentotrace.testing import OTLPHTTPReceiver, ReceivedSpan
 
 from ...e2e.backends import poll
+from .services import IRIS, SHOP, WITHOUT_A_LINE
 from .serving import START_TIMEOUT, STOP_TIMEOUT, Serving, run, serving
 
 Write = Callable[[str, str], Path]
-
-IRIS = """\
-import bentoml
-import bentotrace.integrations.bentoml as tracing
-from opentelemetry import trace
-
-tracing.install()
-
-@bentoml.service(workers=2)
-class Iris:
-    @bentoml.api
-    def classify(self, petal: float) -> str:
-        with trace.get_tracer("iris").start_as_current_span("compare"):
-            return "setosa" if petal < 2 else "virginica"
-"""
-
-WITHOUT_A_LINE = """\
-import bentoml
-
-@bentoml.service
-class Iris:
-    @bentoml.api
-    def classify(self, petal: float) -> str:
-        return "setosa" if petal < 2 else "virginica"
-"""
-
-SHOP = """\
-import bentoml
-import bentotrace.integrations.bentoml as tracing
-
-tracing.install()
-
-@bentoml.service(tracing={"excluded_urls": "readyz"})
-class Stock:
-    @bentoml.api
-    def count(self, species: str) -> int:
-        return len(species)
-
-@bentoml.service(tracing={"excluded_urls": ["/readyz", "/quiet"], "sample_rate": 1})
-class Shop:
-    stock = bentoml.depends(Stock)
-
-    @bentoml.api
-    async def sell(self, species: str) -> int:
-        return await self.stock.to_async.count(species) - 1
-
-    @bentoml.api
-    def quiet(self, species: str) -> int:
-        return self.stock.count(species)
-"""
 
 
 def servers(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:
@@ -94,9 +44,7 @@ def test_a_stop_right_after_the_last_request_loses_nothing_of_any_worker(
 
     begun = f"tracing to otlp (http) at {receiver.endpoint}"
     with serving(directory, "service:Iris", BENTOML_CONFIG="bentoml.yaml") as iris:
-        deadline = time.monotonic() + 60
-        while iris.said().count(begun) < 2 and time.monotonic() < deadline:
-            time.sleep(0.1)
+        iris.wait_until_said(begun, times=2)
         ids = [iris.ask("/classify", petal=1.0).headers["x-bentoml-request-id"] for _ in range(20)]
         code = iris.end()
 
