@@ -1,6 +1,7 @@
 """Compose files and manifests against their schemas, and what they say of each other.
 
-That Collectors start with these files is shown in tests/e2e/test_gateway.py; no image is built.
+That Collectors start with these files is shown in tests/e2e/test_gateway.py, what kustomize makes
+of them in tests/e2e/test_kustomize.py; no image is built.
 """
 
 from __future__ import annotations
@@ -12,19 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from bentotrace.config.load import load_config
 
-ROOT = Path(__file__).parents[2]
-DEPLOY = ROOT / "deploy"
+from .manifests import DEPLOY, MANIFESTS, ROOT, check, load
+
 COMPOSE = sorted((DEPLOY / "compose").glob("*.yaml"))
-MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
-KUBERNETES = "1.33"
-
-
-def load(path: Path) -> list[Any]:
-    return list(YAML(typ="safe").load_all(path.read_text("utf-8")))
 
 
 def merged(*paths: Path) -> dict[str, Any]:
@@ -97,12 +91,8 @@ def test_the_service_of_a_compose_file_sends_to_one_beside_it(path: Path) -> Non
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=name)
 def test_a_manifest_is_one(path: Path) -> None:
-    kubernetes_validate = pytest.importorskip(
-        "kubernetes_validate", reason="it has the schemas of Kubernetes"
-    )
-
     for manifest in load(path):
-        kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
+        check(manifest)
 
 
 def test_the_kustomization_has_every_manifest_and_files_that_are_there() -> None:
@@ -156,6 +146,18 @@ def test_probes_and_services_name_ports_that_a_container_has(
             labels = manifest["spec"]["template"]["metadata"]["labels"]
             if service["kind"] == "Service" and service["spec"]["selector"] == labels:
                 assert {port["targetPort"] for port in service["spec"]["ports"]} <= ports
+
+
+def test_a_gateway_that_is_to_end_has_the_time_to_decide_on_what_waits() -> None:
+    (_, gateway) = load(DEPLOY / "kubernetes/gateway.yaml")
+    (config,) = load(DEPLOY / "collector/gateway.yaml")
+    pod = gateway["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+
+    # Agents ask for its address every 5 s, and name servers may remember it for 30 s.
+    waits = int(config["processors"]["tail_sampling"]["decision_wait"].removesuffix("s"))
+    goes_on = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert 30 + 5 + waits < goes_on < pod["terminationGracePeriodSeconds"]
 
 
 def test_every_image_of_others_has_a_version_and_only_one() -> None:
