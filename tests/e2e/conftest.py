@@ -20,21 +20,21 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import attrs
 import pytest
 
+from . import deployed
 from .backends import Jaeger, Zipkin, parse_location
 from .processes import (
     ServerUnavailableError,
     installed,
-    running_deployed,
     running_jaeger,
     running_zipkin,
 )
 
-T = TypeVar("T", Jaeger, Zipkin)
+T = TypeVar("T", Jaeger, Zipkin, deployed.Collector)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +68,8 @@ def deployed_jaeger(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Jaeger]:
     """Give a real Jaeger v2 with the configuration of ``deploy/jaeger``."""
-    with _started(request, "jaeger", tmp_path_factory, running_deployed) as server:
+    run = deployed.running_jaeger
+    with _started(request, "jaeger", tmp_path_factory, run) as server:
         yield server
 
 
@@ -77,14 +78,26 @@ def gateway(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     deployed_jaeger: Jaeger,
-) -> Iterator[Jaeger]:
-    """Give a real Collector with the configuration of ``deploy/collector``, in front of Jaeger."""
+) -> Iterator[deployed.Collector]:
+    """Give a real gateway with the configuration of ``deploy/collector``, in front of Jaeger."""
 
-    def run(program: Path, directory: Path) -> AbstractContextManager[Jaeger]:
-        return running_deployed(program, directory, deployed_jaeger)
+    def run(program: Path, directory: Path) -> AbstractContextManager[deployed.Collector]:
+        return deployed.running_gateway(program, directory, deployed_jaeger)
 
     with _started(request, "jaeger", tmp_path_factory, run) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def collector(request: pytest.FixtureRequest) -> Path:
+    """Give the program of a Collector that has the components that ``deploy/collector`` names."""
+    return _program(request, "collector")
+
+
+@pytest.fixture(scope="session")
+def kustomize(request: pytest.FixtureRequest) -> Path:
+    """Give the program kustomize."""
+    return _program(request, "kustomize")
 
 
 def _named(variable: str, kind: type[T]) -> T | None:
@@ -106,16 +119,16 @@ def _started(
     tmp_path_factory: pytest.TempPathFactory,
     run: Callable[[Path, Path], AbstractContextManager[T]],
 ) -> Iterator[T]:
-    reason = ""
-    try:
-        program = installed(server, lambda text: _announce(request, text))
+    program = _program(request, server)
+    with _without_what_is_missing():
         running = run(program, tmp_path_factory.mktemp(server))
-    except ServerUnavailableError as error:
-        reason = str(error)
-    if reason:
-        _give_up(reason)
     with running as started:
         yield started
+
+
+def _program(request: pytest.FixtureRequest, name: str) -> Path:
+    with _without_what_is_missing():
+        return installed(name, lambda text: _announce(request, text))
 
 
 def _announce(request: pytest.FixtureRequest, text: str) -> None:
@@ -126,7 +139,15 @@ def _announce(request: pytest.FixtureRequest, text: str) -> None:
         sys.stderr.flush()
 
 
-def _give_up(reason: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
+@contextmanager
+def _without_what_is_missing() -> Iterator[None]:
+    """Skip the test, or fail it in CI, where a server cannot be installed or run."""
+    reason = ""
+    try:
+        yield
+    except ServerUnavailableError as error:
+        reason = str(error)
+    if reason and os.environ.get("CI") == "true":
         pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
+    if reason:
+        pytest.skip(reason)

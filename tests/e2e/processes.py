@@ -19,7 +19,6 @@ from .backends import Jaeger, Zipkin, get, poll
 
 LOOPBACK = "127.0.0.1"
 INSTALL = Path(__file__).parent / "servers" / "install"
-DEPLOY = Path(__file__).parents[2] / "deploy"
 
 _INSTALL_TIMEOUT = 1800.0
 _STOP_TIMEOUT = 10.0
@@ -64,48 +63,6 @@ receivers:
   zipkin: {{endpoint: "{host}:{zipkin}"}}
 exporters:
   jaeger_storage_exporter: {{trace_storage: tests}}
-"""
-
-# Merged over the files of deploy/.
-_DEPLOYED_JAEGER = """\
-service:
-  telemetry: {{metrics: {{level: none}}}}
-extensions:
-  jaeger_query:
-    http: {{endpoint: "{host}:{query}"}}
-    grpc: {{endpoint: "{host}:{query_grpc}"}}
-  healthcheckv2:
-    http: {{endpoint: "{host}:{health}"}}
-receivers:
-  otlp:
-    protocols:
-      grpc: {{endpoint: "{host}:{otlp_grpc}"}}
-      http: {{endpoint: "{host}:{otlp_http}"}}
-  jaeger:
-    protocols:
-      grpc: {{endpoint: "{host}:{grpc}"}}
-      thrift_http: {{endpoint: "{host}:{thrift_http}"}}
-      thrift_compact: {{endpoint: "{host}:{thrift_compact}"}}
-      thrift_binary: {{endpoint: "{host}:{thrift_binary}"}}
-  zipkin: {{endpoint: "{host}:{zipkin}"}}
-"""
-_DEPLOYED_GATEWAY = """\
-service:
-  extensions: [healthcheckv2]
-  telemetry: {{metrics: {{level: none}}}}
-extensions:
-  healthcheckv2:
-    use_v2: true
-    http: {{endpoint: "{host}:{health}"}}
-receivers:
-  otlp:
-    protocols:
-      grpc: {{endpoint: "{host}:{otlp_grpc}"}}
-      http: {{endpoint: "{host}:{otlp_http}"}}
-processors:
-  tail_sampling: {{decision_wait: 5s}}
-exporters:
-  otlp: {{endpoint: "{backend}"}}
 """
 
 T = TypeVar("T")
@@ -240,7 +197,7 @@ def running(
 
 
 @contextmanager
-def _started(start: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
+def started(start: Callable[[], AbstractContextManager[T]]) -> Iterator[T]:
     """Start a server, again where somebody took one of its free ports before the server did."""
     with ExitStack() as stack:
         for attempt in range(1, _START_ATTEMPTS + 1):
@@ -272,30 +229,6 @@ def _jaeger_on_free_ports(program: Path, directory: Path) -> Iterator[Jaeger]:
 
 
 @contextmanager
-def _deployed_on_free_ports(
-    program: Path, directory: Path, jaeger: Jaeger | None
-) -> Iterator[Jaeger]:
-    *ports, query_grpc, health = free_ports(10)
-    server = Jaeger(LOOPBACK, *ports)
-    values = {**attrs.asdict(server), "query_grpc": query_grpc, "health": health}
-    if jaeger is None:
-        files, addresses = ["jaeger/jaeger.yaml"], _DEPLOYED_JAEGER.format(**values)
-    else:
-        values["backend"] = f"{jaeger.host}:{jaeger.otlp_grpc}"
-        files, addresses = ["collector/gateway.yaml"], _DEPLOYED_GATEWAY.format(**values)
-    config = directory / "addresses.yaml"
-    config.write_text(addresses, "utf-8")
-    paths = [*(DEPLOY / file for file in files), config]
-    with running(
-        [str(program), *(f"--config={path}" for path in paths)],
-        log=directory / "log",
-        health=f"http://{LOOPBACK}:{health}/status",
-        within=60.0,
-    ):
-        yield server
-
-
-@contextmanager
 def _zipkin_on_a_free_port(java: str, jar: Path, directory: Path) -> Iterator[Zipkin]:
     (port,) = free_ports(1)
     listen = {"ip": LOOPBACK, "port": port, "protocols[0]": "http"}
@@ -317,17 +250,7 @@ def _zipkin_on_a_free_port(java: str, jar: Path, directory: Path) -> Iterator[Zi
 
 def running_jaeger(program: Path, directory: Path) -> AbstractContextManager[Jaeger]:
     """Run a Jaeger v2 with all its receivers and memory storage."""
-    return _started(lambda: _jaeger_on_free_ports(program, directory))
-
-
-def running_deployed(
-    program: Path, directory: Path, jaeger: Jaeger | None = None
-) -> AbstractContextManager[Jaeger]:
-    """Run ``deploy/jaeger``, or, where a Jaeger is given, ``deploy/collector``'s gateway to it.
-
-    Only addresses are others, and the time that the gateway waits for a trace.
-    """
-    return _started(lambda: _deployed_on_free_ports(program, directory, jaeger))
+    return started(lambda: _jaeger_on_free_ports(program, directory))
 
 
 def running_zipkin(jar: Path, directory: Path) -> AbstractContextManager[Zipkin]:
@@ -339,4 +262,4 @@ def running_zipkin(jar: Path, directory: Path) -> AbstractContextManager[Zipkin]
     java = shutil.which("java")
     if java is None:
         raise ServerUnavailableError("Zipkin needs 'java', which is not on PATH: install Java 17")
-    return _started(lambda: _zipkin_on_a_free_port(java, jar, directory))
+    return started(lambda: _zipkin_on_a_free_port(java, jar, directory))

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from ..programs import ask, started
 from .backends import Jaeger, Zipkin
-from .processes import DEPLOY
+from .deployed import DEPLOY
 
 pytestmark = pytest.mark.e2e
 
