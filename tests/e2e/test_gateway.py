@@ -186,7 +186,7 @@ def test_a_collector_finds_no_fault_in_a_configuration(
 
 
 def test_the_collector_is_of_the_version_that_is_deployed(collector: Path) -> None:
-    version = collector.parent.name.removeprefix("collector-v")
+    version = collector.parents[1].name.removeprefix("collector-v")
     files = [*(deployed.DEPLOY / "compose").iterdir(), *(deployed.DEPLOY / "kubernetes").iterdir()]
 
     images = {
