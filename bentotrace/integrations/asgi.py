@@ -31,6 +31,8 @@ from bentotrace.pipeline.tracing import Tracing
 with extra("asgi"):
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
+    from bentotrace.integrations._unrecorded import serve
+
 __all__ = ["TracingMiddleware"]
 
 _Message = MutableMapping[str, Any]
@@ -64,7 +66,7 @@ class TracingMiddleware(OpenTelemetryMiddleware):
         """Serve a request, or the lifespan of the application."""
         if scope["type"] == "lifespan":
             send = self._flushing(send)
-        await super().__call__(scope, receive, send)
+        await serve(self, super().__call__, scope, receive, send)
 
     def _flushing(self, send: _Send) -> _Send:
         async def flush_and_send(message: _Message) -> None:

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Any, NoReturn
 
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
@@ -75,6 +76,7 @@ class Configurator(_OTelSDKConfigurator):
             if not _is_interpreter_starting():
                 raise
             _end(error)
+        _watch_middleware()
         if any(_names_exporter(name) for name in _OTHER_SIGNALS):
             self._start_other_signals(self.tracing, **kwargs)
 
@@ -118,6 +120,25 @@ def _configure_next(**kwargs: Any) -> None:
     # OpenTelemetry would say that the other one is not loaded.
     logging.getLogger("opentelemetry.instrumentation.auto_instrumentation._load").addFilter(is_true)
     other.load()().configure(**kwargs)
+
+
+def _watch_middleware() -> None:
+    """Keep from the middleware for ASGI what is not recorded, once that is imported."""
+    try:
+        from wrapt import register_post_import_hook
+    except ImportError:
+        # OpenTelemetry's instrumentation brings it; without it, the sampler does it alone.
+        return
+    register_post_import_hook(_skip_unrecorded, "opentelemetry.instrumentation.asgi")
+
+
+def _skip_unrecorded(_module: ModuleType) -> None:
+    try:
+        from bentotrace.integrations._unrecorded import skip_unrecorded
+    except ImportError:
+        # It is laid out in another way than is known.
+        return
+    skip_unrecorded()
 
 
 def _names_exporter(variable: str) -> bool:

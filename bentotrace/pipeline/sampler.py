@@ -149,6 +149,19 @@ class RequestSampler(sampling.Sampler):
             return sampling.SamplingResult(_DROP, None, state) if state else _DROPPED
         return sampling.SamplingResult(_SAMPLE, attributes, state)
 
+    def drops(self, context: Context, request: Mapping[str, Any]) -> bool:
+        """Tell whether a request is dropped, whatever trace id it gets where it begins a trace.
+
+        Args:
+            context: the context of its caller.
+            request: the attributes that its server span would begin with.
+        """
+        parent = get_current_span(context).get_span_context()
+        # Every rate but zero takes the trace id zero.
+        trace_id = parent.trace_id if parent.is_valid else 0
+        result = self.should_sample(context, trace_id, "", SpanKind.SERVER, request)
+        return result.decision is _DROP
+
     def get_description(self) -> str:
         """Describe the sampler, with its rates and patterns."""
         parts = [f"rate {self.rate:g}"]

@@ -6,18 +6,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import unquote
 
-from opentelemetry import context as context_api
-from opentelemetry import propagate
 from opentelemetry import trace as trace_api
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from bentotrace.integrations._unrecorded import extract_unrecorded, serve_within
 from bentotrace.integrations.bentoml.provider import UnrecordedSpan
 from bentotrace.pipeline.urls import URLPatterns
 
 __all__ = ["Excluded", "ExclusionMiddleware"]
 
 _Scope = dict[str, Any]
-_IDS = RandomIdGenerator()
 
 
 class ExclusionMiddleware:
@@ -30,35 +27,13 @@ class ExclusionMiddleware:
     def __init__(self, app: Callable[..., Awaitable[None]], excluded_urls: URLPatterns) -> None:
         self._app = app
         self._excluded_urls = excluded_urls
-        self._carriers = {field.lower().encode() for field in propagate.get_global_textmap().fields}
 
     def __call__(self, scope: _Scope, receive: Any, send: Any) -> Awaitable[None]:
         """Serve a request."""
         if scope["type"] == "lifespan" or self._excluded_urls.find(_attributes(scope)) is None:
             return self._app(scope, receive, send)
-        return self._serve_untraced(scope, receive, send)
-
-    async def _serve_untraced(self, scope: _Scope, receive: Any, send: Any) -> None:
-        token = context_api.attach(self._context(scope["headers"]))
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            context_api.detach(token)
-
-    def _context(self, headers: list[tuple[bytes, bytes]]) -> context_api.Context:
-        """Give the caller's context with a span in it that is not recorded."""
-        carried = {
-            name.decode("latin-1"): value.decode("latin-1")
-            for name, value in headers
-            if name in self._carriers
-        }
-        context = propagate.extract(carried) if carried else context_api.Context()
-        parent = trace_api.get_current_span(context).get_span_context()
-        trace_id = parent.trace_id if parent.is_valid else _IDS.generate_trace_id()
-        span = trace_api.SpanContext(
-            trace_id, _IDS.generate_span_id(), is_remote=False, trace_state=parent.trace_state
-        )
-        return trace_api.set_span_in_context(_ExcludedSpan(span), context)
+        context = extract_unrecorded(scope, _ExcludedSpan)
+        return serve_within(context, self._app, scope, receive, send)
 
 
 class Excluded:

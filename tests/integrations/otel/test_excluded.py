@@ -1,0 +1,114 @@
+"""Excluded requests of a service that OpenTelemetry's start instruments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bentotrace.testing import OTLPHTTPReceiver
+
+from ...programs import PATIENCE, Program, started
+from .conftest import BIN
+
+for needed in ("fastapi", "uvicorn", "opentelemetry.instrumentation.fastapi"):
+    pytest.importorskip(needed, reason=f"this serves with {needed}")
+
+APP = """\
+from fastapi import FastAPI
+from opentelemetry import trace
+
+app = FastAPI()
+sampler = trace.get_tracer_provider().sampler
+decide, asked = sampler.should_sample, []
+
+
+def should_sample(*arguments, **more):
+    asked.append(arguments)
+    return decide(*arguments, **more)
+
+
+sampler.should_sample = should_sample
+
+
+@app.get("/{name}")
+async def get(name: str) -> dict[str, object]:
+    context = trace.get_current_span().get_span_context()
+    times = len(asked)
+    with trace.get_tracer("app").start_as_current_span(f"work of {name}"):
+        asked.clear()
+    return {
+        "trace": f"{context.trace_id:032x}",
+        "sampled": context.trace_flags.sampled,
+        "asked": times,
+    }
+"""
+
+CALLER = {"traceparent": f"00-{'5' * 32}-{'7' * 16}-01"}
+
+
+@contextmanager
+def serving(directory: Path, **variables: str) -> Iterator[tuple[HTTPConnection, Program]]:
+    """Serve, and give a connection that is kept."""
+    (directory / "app.py").write_text(APP, encoding="utf-8")
+    file = directory / "tracing.yaml"
+    file.write_text(file.read_text("utf-8") + "  excluded_urls: [/healthz, internal=1]\n", "utf-8")
+    command = [BIN / "opentelemetry-instrument", BIN / "uvicorn", "app:app", "--port", "0"]
+    with started(directory, *command, BENTOTRACE_CONFIG="tracing.yaml", **variables) as service:
+        host, port = service.wait_for(r"running on http://([\d.]+):(\d+)").groups()
+        connection = HTTPConnection(host, int(port), timeout=PATIENCE)
+        yield connection, service
+        connection.close()
+
+
+def ask(connection: HTTPConnection, target: str, **headers: str) -> dict[str, Any]:
+    connection.request("GET", target, headers=headers)
+    answer: dict[str, Any] = json.load(connection.getresponse())
+    return answer
+
+
+def names_of(receiver: OTLPHTTPReceiver) -> set[str]:
+    return {span.name for span in receiver.spans if not span.name.endswith((" send", " receive"))}
+
+
+def test_an_excluded_request_is_decided_once_and_nothing_below_it_is_exported(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    with serving(directory) as (connection, _):
+        for target in ("/healthz", "/cart?internal=1"):
+            answer = ask(connection, target, **CALLER)
+            # The span of the request and that of receiving it would make two.
+            assert answer == {"trace": "5" * 32, "sampled": False, "asked": 1}
+        first = ask(connection, "/healthz")
+        second = ask(connection, "/predict")
+
+    assert (first["sampled"], second["sampled"]) == (False, True)
+    assert len({first["trace"], second["trace"], "0" * 32, "5" * 32}) == 4
+    assert names_of(receiver) == {"GET /{name}", "work of predict"}
+    assert {span.trace_id for span in receiver.spans} == {second["trace"]}
+
+
+def test_a_variable_of_the_framework_excludes_as_before(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    with serving(directory, OTEL_PYTHON_FASTAPI_EXCLUDED_URLS="healthz,metrics") as (connection, _):
+        for target in ("/healthz", "/metrics"):
+            assert ask(connection, target)["trace"] == "0" * 32
+
+    assert names_of(receiver) == {"work of healthz", "work of metrics"}
+
+
+def test_an_excluded_request_is_counted_by_the_metrics(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    metrics = {"OTEL_METRICS_EXPORTER": "console", "OTEL_METRIC_EXPORT_INTERVAL": "100"}
+    with serving(directory, **metrics) as (connection, service):
+        ask(connection, "/healthz")
+        service.wait_for("http.server.duration")
+
+    assert receiver.spans == []

@@ -1,0 +1,299 @@
+"""Requests that are not recorded, in an application that OpenTelemetry's middleware does not see."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from opentelemetry import context as context_api
+from opentelemetry import trace as trace_api
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+import bentotrace
+from bentotrace.pipeline.urls import URLPatterns
+
+pytest.importorskip("opentelemetry.instrumentation.asgi", reason="the extra asgi is not installed")
+
+from opentelemetry.instrumentation.asgi import collect_request_attributes
+from opentelemetry.instrumentation.propagators import (
+    TraceResponsePropagator,
+    set_global_response_propagator,
+)
+from opentelemetry.util.http import parse_excluded_urls
+
+from bentotrace.integrations._unrecorded import _Attributes
+from bentotrace.integrations.asgi import TracingMiddleware
+
+TRACE_ID, SPAN_ID = 0x5555, 0x7777
+
+
+def caller(flags: str) -> list[tuple[bytes, bytes]]:
+    parent = f"00-{TRACE_ID:032x}-{SPAN_ID:016x}-{flags}"
+    return [(b"traceparent", parent.encode()), (b"tracestate", b"shop=1")]
+
+
+class Asked:
+    """What an application saw of the requests that it was sent.
+
+    Attributes:
+        seen: of each, its span's context, and whether the middleware was between.
+        sent: what the client was.
+        spans: the names of the server spans and those in the application.
+    """
+
+    def __init__(self, tracing: bentotrace.Tracing, **options: Any) -> None:
+        self.seen: list[tuple[trace_api.SpanContext, bool]] = []
+        self.sent: list[dict[str, Any]] = []
+        self._exporter = InMemorySpanExporter()
+        tracing.provider.add_span_processor(SimpleSpanProcessor(self._exporter))  # type: ignore[attr-defined]
+        self._tracer = tracing.provider.get_tracer("test")
+        self.middleware = TracingMiddleware(self._app, tracing, **options)
+
+    @property
+    def spans(self) -> list[str]:
+        made = self._exporter.get_finished_spans()
+        return [span.name for span in made if not span.name.endswith((" send", " receive"))]
+
+    def ask(self, path: str = "/healthz", **more: Any) -> tuple[trace_api.SpanContext, bool]:
+        """Send a request; the context is then as it was."""
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": path,
+            "query_string": b"",
+            "headers": [],
+            "server": ("10.0.0.1", 8000),
+            "scheme": "http",
+            **more,
+        }
+        asyncio.run(self._serve(scope))
+        return self.seen[-1]
+
+    async def _serve(self, scope: dict[str, Any]) -> None:
+        before = context_api.get_current()
+        await self.middleware(scope, self._receive, self._send)
+        assert context_api.get_current() == before
+
+    async def _receive(self) -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        self.sent.append(message)
+
+    async def _app(self, _scope: Any, _receive: Any, send: Any) -> None:
+        with self._tracer.start_as_current_span("work"):
+            pass
+        span = trace_api.get_current_span()
+        self.seen.append((span.get_span_context(), send != self._send))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+
+@contextmanager
+def serving(options: dict[str, Any], **middleware: Any) -> Iterator[Asked]:
+    with bentotrace.build({"exporter_type": "none", **options}) as tracing:
+        yield Asked(tracing, **middleware)
+
+
+EXCLUDING = {"sample_rate": 1, "excluded_urls": ["/healthz", "internal=1"]}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [EXCLUDING, {**EXCLUDING, "sampler": "always_on"}, {"sample_rate": 0}],
+    ids=["excluded", "excluded where parents do not count", "unsampled"],
+)
+def test_a_request_that_is_dropped_is_served_without_the_middleware(
+    options: dict[str, Any],
+) -> None:
+    with serving(options) as asked:
+        first, in_middleware = asked.ask()
+        second, _ = asked.ask()
+
+    assert not in_middleware
+    assert first.is_valid
+    assert not first.trace_flags.sampled
+    assert not first.is_remote
+    assert first.trace_id != second.trace_id
+    assert asked.spans == []
+
+
+def test_its_span_continues_the_trace_of_its_caller() -> None:
+    with serving(EXCLUDING) as asked:
+        context, in_middleware = asked.ask(headers=caller("01"))
+
+    assert not in_middleware
+    assert context.trace_id == TRACE_ID
+    assert context.span_id != SPAN_ID
+    assert not context.trace_flags.sampled
+    assert context.trace_state.to_header() == "shop=1"
+    assert asked.spans == []
+
+
+def test_the_next_request_is_recorded() -> None:
+    with serving(EXCLUDING) as asked:
+        dropped, _ = asked.ask()
+        recorded, in_middleware = asked.ask("/predict")
+
+    assert in_middleware
+    assert recorded.trace_flags.sampled
+    assert recorded.trace_id != dropped.trace_id
+    assert asked.spans == ["work", "GET /predict"]
+
+
+def test_what_a_caller_does_not_record_is_dropped_whatever_the_rate() -> None:
+    with serving({"sample_rate": 1}) as asked:
+        unsampled, dropped_in_middleware = asked.ask(headers=caller("00"))
+        _, in_middleware = asked.ask(headers=caller("01"))
+
+    assert (dropped_in_middleware, in_middleware) == (False, True)
+    assert unsampled.trace_id == TRACE_ID
+    assert asked.spans == ["work", "GET /healthz"]
+
+
+def test_a_share_of_the_traces_is_what_it_was() -> None:
+    with serving({"sample_rate": 0.5}) as asked:
+        contexts = [asked.ask() for _ in range(200)]
+
+    recorded = [context for context, _ in contexts if context.trace_flags.sampled]
+    assert all(in_middleware for _, in_middleware in contexts)
+    assert 50 < len(recorded) < 150
+    assert all(context.trace_id & (2**64 - 1) < 2**63 for context in recorded)
+
+
+def test_a_route_with_a_rate_of_its_own_is_found_before() -> None:
+    rates = [{"match": "/predict", "rate": 1}]
+    with serving({"sample_rate": 0, "sample_rates": rates}) as asked:
+        assert not asked.ask()[1]
+        assert asked.ask("/predict")[1]
+
+    assert asked.spans == ["work", "GET /predict"]
+
+
+def test_a_rate_that_changes_counts_from_then_on() -> None:
+    with bentotrace.build({"exporter_type": "none", "sample_rate": 1}) as tracing:
+        asked = Asked(tracing)
+        tracing.set_sample_rate(0)
+        assert not asked.ask()[1]
+        tracing.set_sample_rate(1)
+        assert asked.ask()[1]
+
+
+def test_an_application_that_raises_leaves_no_context() -> None:
+    async def failing(*_arguments: Any) -> None:
+        raise RuntimeError("failed")
+
+    async def serve(asked: Asked) -> None:
+        with pytest.raises(RuntimeError, match="failed"):
+            await asked.middleware({"type": "http", "path": "/healthz"}, None, None)  # type: ignore[arg-type]
+        assert not trace_api.get_current_span().get_span_context().is_valid
+
+    with serving(EXCLUDING) as asked:
+        asked.middleware.app = failing
+        asyncio.run(serve(asked))
+
+
+def test_below_a_span_the_middleware_makes_one_that_is_no_server_span() -> None:
+    async def ask(asked: Asked) -> None:
+        with asked._tracer.start_as_current_span("above"):
+            await asyncio.to_thread(asked.ask)
+
+    with serving(EXCLUDING) as asked:
+        asyncio.run(ask(asked))
+
+    assert asked.seen[0][1]
+    assert asked.spans == ["work", "GET /healthz", "above"]
+
+
+def test_a_request_that_is_dropped_is_measured_all_the_same() -> None:
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    with serving(EXCLUDING, meter_provider=provider) as asked:
+        asked.ask()
+        data = reader.get_metrics_data()
+    provider.shutdown()
+
+    assert data is not None
+    (scope,) = data.resource_metrics[0].scope_metrics
+    assert any(metric.name.startswith("http.server") for metric in scope.metrics)
+    assert asked.spans == []
+
+
+def test_a_request_that_is_dropped_is_answered_with_its_trace_all_the_same() -> None:
+    set_global_response_propagator(TraceResponsePropagator())
+    try:
+        with serving(EXCLUDING) as asked:
+            context, _ = asked.ask()
+    finally:
+        set_global_response_propagator(None)
+
+    headers = dict(asked.sent[0]["headers"])
+    assert f"{context.trace_id:032x}".encode() in headers[b"traceresponse"]
+
+
+def test_what_the_middleware_leaves_alone_by_itself_begins_traces_of_its_own() -> None:
+    with serving(EXCLUDING, excluded_urls=parse_excluded_urls("healthz")) as asked:
+        context, _ = asked.ask()
+
+    assert not context.is_valid
+    assert asked.spans == ["work"]
+
+
+def test_where_the_middleware_is_another_one_the_sampler_drops_the_request() -> None:
+    with serving(EXCLUDING) as asked:
+        del asked.middleware.meter
+        context, in_middleware = asked.ask()
+
+    assert in_middleware
+    assert not context.trace_flags.sampled
+    assert asked.spans == []
+
+
+def test_a_provider_that_is_not_bentotraces_decides_itself() -> None:
+    with serving({"sample_rate": 0}) as asked:
+        asked.middleware.tracer = trace_api.NoOpTracer()
+        _, in_middleware = asked.ask()
+
+    assert in_middleware
+
+
+STABILITY: Any = type(TracingMiddleware(None)._sem_conv_opt_in_mode)
+
+
+@pytest.mark.parametrize("names", STABILITY)
+@pytest.mark.parametrize(
+    "scope",
+    [
+        {"path": "/healthz"},
+        {"path": ""},
+        {"path": "//shop/cart", "query_string": b"a=%2Fhealthz"},
+        {"path": "/cart", "headers": [(b"host", b"shop.test")]},
+        {"path": "/cart", "headers": [(b"host", b"me:secret@shop.test:8000")], "scheme": "https"},
+        {"path": "/cart", "server": None},
+        {"path": "/cart", "server": ("shop.test", 80), "query_string": b"sig=1"},
+    ],
+)
+def test_patterns_match_what_they_match_in_the_attributes_of_the_middleware(
+    scope: dict[str, Any], names: Any
+) -> None:
+    scope = {"type": "http", "method": "GET", "scheme": "http", "headers": [], **scope}
+    for pattern in [
+        "/healthz",
+        "healthz",
+        "/$",
+        "shop",
+        r"\.test:8000/",
+        "sig=1",
+        "secret",
+        "^/",
+        "//",
+    ]:
+        patterns = URLPatterns([pattern])
+        given = collect_request_attributes(scope, names)
+        assert patterns.find(_Attributes(scope, names)) == patterns.find(given), pattern
