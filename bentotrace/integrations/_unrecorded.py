@@ -9,6 +9,7 @@ the middleware. Where more than the span would be missed, the middleware serves 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from operator import attrgetter
 from typing import Any
@@ -36,6 +37,9 @@ _App = Callable[..., Awaitable[None]]
 _HEADERS: Getter[Any] = asgi_getter
 _IDS = RandomIdGenerator()
 _REQUESTS = ("http", "websocket")
+_NAMES_WITH_URL = ("default", "http/dup")
+# What else is in a URL may be taken out of it.
+_is_plain = re.compile(r"[\w:/.~%+,=-]+", re.ASCII).fullmatch
 _settings_of = attrgetter("app", "tracer", "meter", "excluded_urls", "_sem_conv_opt_in_mode")
 _hooks_of = attrgetter("server_request_hook", "client_request_hook", "client_response_hook")
 
@@ -102,13 +106,14 @@ def _find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | No
     if not isinstance(sampler, RequestSampler):
         return None
     context = extract(scope, getter=_HEADERS)
+    request = _Attributes(scope, names)
     if (
-        not sampler.drops(context, _Attributes(scope, names))
+        not sampler.drops(context, request)
         or any(hooks)
         or get_global_response_propagator() is not None
         or _is_metered(meter)
         # Then the middleware makes no span at all, and what is below begins traces of its own.
-        or (excluded_urls and excluded_urls.url_disabled(get_host_port_url_tuple(scope)[2]))
+        or (excluded_urls and excluded_urls.url_disabled(request.url))
     ):
         return None
     return _with_unrecorded(context, trace_api.NonRecordingSpan)
@@ -138,7 +143,7 @@ def _is_metered(meter: Any) -> bool:
 
 
 class _Attributes(Mapping[str, Any]):
-    """What the middleware would give the sampler, collected when that needs more than the path."""
+    """What the middleware would give the sampler, collected when that needs more than the URL."""
 
     def __init__(self, scope: _Scope, names: Any) -> None:
         self._scope = scope
@@ -146,9 +151,17 @@ class _Attributes(Mapping[str, Any]):
         self._path = scope.get("path")
         self._collected: Mapping[str, Any] | None = None
 
+    @functools.cached_property
+    def url(self) -> str:
+        """The URL without its query."""
+        url: str = get_host_port_url_tuple(self._scope)[2]
+        return url
+
     def get(self, name: str, default: Any = None) -> Any:
         if name == "url.path" and self._path:
             return self._path
+        if name == "url.full" and self._has_url():
+            return self.url
         return self._all().get(name, default)
 
     def __getitem__(self, name: str) -> Any:
@@ -165,6 +178,15 @@ class _Attributes(Mapping[str, Any]):
 
     def __bool__(self) -> bool:
         return True
+
+    def _has_url(self) -> bool:
+        """Tell whether the URL is among what is collected, just as it is."""
+        names = getattr(self._names, "value", None)
+        return (
+            names in _NAMES_WITH_URL
+            and not self._scope.get("query_string")
+            and _is_plain(self.url) is not None
+        )
 
     def _all(self) -> Mapping[str, Any]:
         if self._collected is None:

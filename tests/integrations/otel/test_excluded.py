@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -61,9 +61,8 @@ def serving(directory: Path, **variables: str) -> Iterator[tuple[HTTPConnection,
     command = [BIN / "opentelemetry-instrument", BIN / "uvicorn", "app:app", "--port", "0"]
     with started(directory, *command, BENTOTRACE_CONFIG="tracing.yaml", **variables) as service:
         host, port = service.wait_for(r"running on http://([\d.]+):(\d+)").groups()
-        connection = HTTPConnection(host, int(port), timeout=PATIENCE)
-        yield connection, service
-        connection.close()
+        with closing(HTTPConnection(host, int(port), timeout=PATIENCE)) as connection:
+            yield connection, service
 
 
 def ask(connection: HTTPConnection, target: str, **headers: str) -> dict[str, Any]:
