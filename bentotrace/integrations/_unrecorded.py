@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from operator import attrgetter
 from typing import Any
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.instrumentation.asgi import (
+    ASGIGetter,
     OpenTelemetryMiddleware,
-    asgi_getter,
     collect_request_attributes,
     get_host_port_url_tuple,
 )
@@ -34,14 +34,37 @@ __all__ = ["extract_unrecorded", "serve", "serve_within", "skip_unrecorded"]
 
 _Scope = MutableMapping[str, Any]
 _App = Callable[..., Awaitable[None]]
-_HEADERS: Getter[Any] = asgi_getter
-_IDS = RandomIdGenerator()
 _REQUESTS = ("http", "websocket")
 _NAMES_WITH_URL = ("default", "http/dup")
 # What else is in a URL may be taken out of it.
 _is_plain = re.compile(r"[\w:/.~%+,=-]+", re.ASCII).fullmatch
-_settings_of = attrgetter("app", "tracer", "meter", "excluded_urls", "_sem_conv_opt_in_mode")
-_hooks_of = attrgetter("server_request_hook", "client_request_hook", "client_response_hook")
+_settings_of = attrgetter(
+    "app",
+    "tracer",
+    "meter",
+    "excluded_urls",
+    "_sem_conv_opt_in_mode",
+    "server_request_hook",
+    "client_request_hook",
+    "client_response_hook",
+)
+
+
+class _Headers(ASGIGetter):
+    """Reads a request's headers as the middleware does, but does not decode the others for it."""
+
+    def get(self, carrier: Any, key: str) -> list[str] | None:
+        """Give the values of a header."""
+        wanted = key.lower().encode()
+        for name, _ in carrier.get("headers") or ():
+            if name == wanted:
+                values: list[str] | None = super().get(carrier, key)
+                return values
+        return None
+
+
+_HEADERS: Getter[Any] = _Headers()
+_IDS = RandomIdGenerator()
 
 
 def skip_unrecorded() -> None:
@@ -97,8 +120,7 @@ def _find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | No
     if scope["type"] not in _REQUESTS or context_api.get_current():
         return None
     try:
-        _, tracer, meter, excluded_urls, names = _settings_of(middleware)
-        hooks = _hooks_of(middleware)
+        _, tracer, meter, excluded_urls, names, *hooks = _settings_of(middleware)
     except AttributeError:
         # It is another one than those that are known; the sampler does what is to be done.
         return None
@@ -106,17 +128,36 @@ def _find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | No
     if not isinstance(sampler, RequestSampler):
         return None
     context = extract(scope, getter=_HEADERS)
-    request = _Attributes(scope, names)
+    request = _describe(scope, names, sampler.needs_url)
     if (
         not sampler.drops(context, request)
         or any(hooks)
         or get_global_response_propagator() is not None
-        or _is_metered(meter)
+        or not (_is_of_api(meter) and _is_of_api(get_meter_provider()))
         # Then the middleware makes no span at all, and what is below begins traces of its own.
-        or (excluded_urls and excluded_urls.url_disabled(request.url))
+        or (excluded_urls and excluded_urls.url_disabled(request.get("url.full") or _url_of(scope)))
     ):
         return None
     return _with_unrecorded(context, trace_api.NonRecordingSpan)
+
+
+def _describe(scope: _Scope, names: Any, with_url: bool) -> Mapping[str, Any]:
+    """Give what the patterns look at in what the middleware would give the sampler."""
+    path = scope.get("path")
+    if path and not with_url:
+        return {"url.path": path}
+    if path and not scope.get("query_string") and getattr(names, "value", None) in _NAMES_WITH_URL:
+        url = _url_of(scope)
+        if _is_plain(url) is not None:
+            return {"url.path": path, "url.full": url}
+    collected: Mapping[str, Any] = collect_request_attributes(scope, names)
+    return collected
+
+
+def _url_of(scope: _Scope) -> str:
+    """Give the URL without its query, as the middleware puts it together."""
+    url: str = get_host_port_url_tuple(scope)[2]
+    return url
 
 
 def _with_unrecorded(
@@ -133,62 +174,6 @@ def _with_unrecorded(
     return trace_api.set_span_in_context(make_span(span), context)
 
 
-def _is_metered(meter: Any) -> bool:
-    """Tell whether anybody may take the metrics that the middleware makes of a request."""
-    # What the API itself has only waits for a provider.
-    return any(
-        not type(each).__module__.startswith("opentelemetry.metrics")
-        for each in (meter, get_meter_provider())
-    )
-
-
-class _Attributes(Mapping[str, Any]):
-    """What the middleware would give the sampler, collected when that needs more than the URL."""
-
-    def __init__(self, scope: _Scope, names: Any) -> None:
-        self._scope = scope
-        self._names = names
-        self._path = scope.get("path")
-        self._collected: Mapping[str, Any] | None = None
-
-    @functools.cached_property
-    def url(self) -> str:
-        """The URL without its query."""
-        url: str = get_host_port_url_tuple(self._scope)[2]
-        return url
-
-    def get(self, name: str, default: Any = None) -> Any:
-        if name == "url.path" and self._path:
-            return self._path
-        if name == "url.full" and self._has_url():
-            return self.url
-        return self._all().get(name, default)
-
-    def __getitem__(self, name: str) -> Any:
-        value = self.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-    def __bool__(self) -> bool:
-        return True
-
-    def _has_url(self) -> bool:
-        """Tell whether the URL is among what is collected, just as it is."""
-        names = getattr(self._names, "value", None)
-        return (
-            names in _NAMES_WITH_URL
-            and not self._scope.get("query_string")
-            and _is_plain(self.url) is not None
-        )
-
-    def _all(self) -> Mapping[str, Any]:
-        if self._collected is None:
-            self._collected = collect_request_attributes(self._scope, self._names)
-        return self._collected
+def _is_of_api(metrics: Any) -> bool:
+    """Tell whether a meter, or what makes them, only waits for somebody to take the metrics."""
+    return type(metrics).__module__.startswith("opentelemetry.metrics")

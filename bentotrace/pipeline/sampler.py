@@ -78,6 +78,9 @@ class RequestSampler(sampling.Sampler):
     It takes the same traces as the SDK's ``TraceIdRatioBased``, or the one within its
     ``ParentBased``. Nothing below an excluded request is recorded either. Client spans are never
     matched: what a service calls is not what it serves.
+
+    Attributes:
+        needs_url: whether a request's path is not enough to decide.
     """
 
     def __init__(
@@ -100,6 +103,7 @@ class RequestSampler(sampling.Sampler):
         self._parent_based = parent_based
         self._excluded = URLPatterns(excluded_urls) if excluded_urls else None
         self._routes = URLPatterns([item.match for item in sample_rates]) if sample_rates else None
+        self.needs_url = any(urls.need_url for urls in (self._excluded, self._routes) if urls)
         self._route_rates = [item.rate for item in sample_rates]
         self._route_bounds = [_bound_of(rate) for rate in self._route_rates]
 

@@ -19,11 +19,16 @@ class URLPatterns:
     A pattern is searched in the URL; one that starts with ``/`` (or ``^/``) matches from the start
     of the path, which has no query. A gRPC method is the path ``/package.Service/Method``, and its
     URL is no more than that.
+
+    Attributes:
+        patterns: what they are.
+        need_url: whether one of them is searched in the URL, so that a path is not enough.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self.patterns = tuple(patterns)
         self._tests = tuple(_tests(self.patterns))
+        self.need_url = not all(in_path for _, _, in_path, _ in self._tests)
 
     def find(self, attributes: Mapping[str, Any]) -> int | None:
         """Give the index of the first that matches the request in a server span's first attributes.
@@ -104,9 +109,10 @@ def _url_of(attributes: Mapping[str, Any], target: str) -> str:
     def first(*names: str) -> str:
         return next((str(attributes[name]) for name in names if attributes.get(name)), "")
 
-    url = first("url.full", "http.url") or first("url.path", "http.target")
-    if url and not url.startswith("/"):
-        return url
+    get = attributes.get
+    url = get("url.full") or get("http.url") or get("url.path") or get("http.target")
+    if url and not str(url).startswith("/"):
+        return str(url)
     if "rpc.method" in attributes:
         return target
     scheme = first("url.scheme", "http.scheme") or "http"

@@ -332,3 +332,22 @@ def test_a_provider_that_was_there_before_keeps_its_rate(run_python: Callable[[s
         "the sample rate cannot be changed: the provider was there before and keeps its own "
         "sampler; change that one"
     ]
+
+
+@pytest.mark.parametrize(
+    ("rate", "context", "dropped"),
+    [
+        (0, Context(), True),
+        (1e-6, Context(), False),
+        (1, Context(), False),
+        (1, parent(sampled=False), True),
+        (0, parent(sampled=True), False),
+    ],
+)
+def test_a_request_is_dropped_for_sure_only_where_no_trace_id_saves_it(
+    rate: float, context: Context, dropped: bool
+) -> None:
+    sampler = RequestSampler(rate, excluded_urls=["/healthz"])
+
+    assert sampler.drops(context, {"url.path": "/predict"}) is dropped
+    assert sampler.drops(context, {"url.path": "/healthz"})
