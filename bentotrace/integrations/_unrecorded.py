@@ -30,7 +30,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from bentotrace.pipeline.sampler import RequestSampler
 
-__all__ = ["extract_unrecorded", "serve", "serve_within", "skip_unrecorded"]
+__all__ = ["extract_unrecorded", "find_unrecorded", "serve_within", "skip_unrecorded"]
 
 _Scope = MutableMapping[str, Any]
 _App = Callable[..., Awaitable[None]]
@@ -74,48 +74,25 @@ def skip_unrecorded() -> None:
 
     @functools.wraps(traced)
     async def call(middleware: Any, scope: _Scope, receive: Any, send: Any) -> None:
-        await serve(middleware, functools.partial(traced, middleware), scope, receive, send)
+        context = find_unrecorded(middleware, scope)
+        if context is None:
+            await traced(middleware, scope, receive, send)
+        else:
+            await serve_within(context, middleware.app, scope, receive, send)
 
     kind.__call__ = call
 
 
-async def serve(middleware: Any, traced: _App, scope: _Scope, receive: Any, send: Any) -> None:
-    """Serve a request.
+def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | None:
+    """Find the context in which a request is served without OpenTelemetry's middleware.
 
     Args:
-        middleware: OpenTelemetry's.
-        traced: what the middleware does with a request.
-        scope: the request, as for the rest.
-        receive: gives what the client sends.
-        send: takes what the client receives.
+        middleware: it.
+        scope: the request.
+
+    Returns:
+        A context with a span that is not recorded; None where the middleware is to serve.
     """
-    context = _find_unrecorded(middleware, scope)
-    if context is None:
-        await traced(scope, receive, send)
-    else:
-        await serve_within(context, middleware.app, scope, receive, send)
-
-
-async def serve_within(
-    context: context_api.Context, app: _App, scope: _Scope, receive: Any, send: Any
-) -> None:
-    """Let an application serve a request in a context, and leave that."""
-    token = context_api.attach(context)
-    try:
-        await app(scope, receive, send)
-    finally:
-        context_api.detach(token)
-
-
-def extract_unrecorded(
-    scope: _Scope, make_span: Callable[[trace_api.SpanContext], trace_api.Span]
-) -> context_api.Context:
-    """Give the context of a request's caller with a span in it that is not recorded."""
-    return _with_unrecorded(extract(scope, getter=_HEADERS), make_span)
-
-
-def _find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | None:
-    """Find the context in which a request is served; None where it is the middleware's to serve."""
     # A span above makes the middleware's no server span, and other values may tell it to keep out.
     if scope["type"] not in _REQUESTS or context_api.get_current():
         return None
@@ -139,6 +116,24 @@ def _find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | No
     ):
         return None
     return _with_unrecorded(context, trace_api.NonRecordingSpan)
+
+
+async def serve_within(
+    context: context_api.Context, app: _App, scope: _Scope, receive: Any, send: Any
+) -> None:
+    """Let an application serve a request in a context, and leave that."""
+    token = context_api.attach(context)
+    try:
+        await app(scope, receive, send)
+    finally:
+        context_api.detach(token)
+
+
+def extract_unrecorded(
+    scope: _Scope, make_span: Callable[[trace_api.SpanContext], trace_api.Span]
+) -> context_api.Context:
+    """Give the context of a request's caller with a span in it that is not recorded."""
+    return _with_unrecorded(extract(scope, getter=_HEADERS), make_span)
 
 
 def _describe(scope: _Scope, names: Any, with_url: bool) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ from bentotrace.pipeline.tracing import Tracing
 with extra("asgi"):
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
-    from bentotrace.integrations._unrecorded import serve
+    from bentotrace.integrations._unrecorded import find_unrecorded, serve_within
 
 __all__ = ["TracingMiddleware"]
 
@@ -66,7 +66,11 @@ class TracingMiddleware(OpenTelemetryMiddleware):
         """Serve a request, or the lifespan of the application."""
         if scope["type"] == "lifespan":
             send = self._flushing(send)
-        await serve(self, super().__call__, scope, receive, send)
+        context = find_unrecorded(self, scope)
+        if context is None:
+            await super().__call__(scope, receive, send)
+        else:
+            await serve_within(context, self.app, scope, receive, send)
 
     def _flushing(self, send: _Send) -> _Send:
         async def flush_and_send(message: _Message) -> None:
