@@ -75,9 +75,9 @@ tracing:
 
 START_TIMEOUT = 120.0
 WAYS = {
-    "unsampled": {"rate": 0.0, "excluded": "other"},
-    "excluded": {"rate": 1.0, "excluded": "classify"},
-    "sampled": {"rate": 1.0, "excluded": "other"},
+    "unsampled": {"rate": 0.0, "excluded": "/other"},
+    "excluded": {"rate": 1.0, "excluded": "/classify"},
+    "sampled": {"rate": 1.0, "excluded": "/other"},
 }
 OFF = {"OTEL_SDK_DISABLED": "true"}
 

@@ -12,7 +12,7 @@ import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
@@ -27,6 +27,7 @@ from opentelemetry.metrics import get_meter_provider
 from opentelemetry.propagate import extract
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.util.http import parse_excluded_urls
 
 from bentotrace.pipeline.sampler import RequestSampler
 
@@ -64,6 +65,7 @@ class _Headers(ASGIGetter):
 
 
 _HEADERS: Getter[Any] = _Headers()
+_NO_URLS = vars(parse_excluded_urls(""))
 _IDS = RandomIdGenerator()
 
 
@@ -111,11 +113,10 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
         or any(hooks)
         or get_global_response_propagator() is not None
         or not (_is_of_api(meter) and _is_of_api(get_meter_provider()))
-        # Then the middleware makes no span at all, and what is below begins traces of its own.
-        or (excluded_urls and excluded_urls.url_disabled(request.get("url.full") or _url_of(scope)))
+        or _leaves_alone(excluded_urls, request, scope)
     ):
         return None
-    return _with_unrecorded(context, trace_api.NonRecordingSpan)
+    return trace_api.set_span_in_context(_UnrecordedSpan(_parent_in(context)), context)
 
 
 async def serve_within(
@@ -133,7 +134,8 @@ def extract_unrecorded(
     scope: _Scope, make_span: Callable[[trace_api.SpanContext], trace_api.Span]
 ) -> context_api.Context:
     """Give the context of a request's caller with a span in it that is not recorded."""
-    return _with_unrecorded(extract(scope, getter=_HEADERS), make_span)
+    context = extract(scope, getter=_HEADERS)
+    return trace_api.set_span_in_context(make_span(_make_below(_parent_in(context))), context)
 
 
 def _describe(scope: _Scope, names: Any, with_url: bool) -> Mapping[str, Any]:
@@ -149,24 +151,47 @@ def _describe(scope: _Scope, names: Any, with_url: bool) -> Mapping[str, Any]:
     return collected
 
 
+def _leaves_alone(excluded_urls: Any, request: Mapping[str, Any], scope: _Scope) -> bool:
+    """Tell whether the middleware makes no span, so that traces of its own begin below."""
+    if not excluded_urls or vars(excluded_urls) == _NO_URLS:
+        return False
+    return bool(excluded_urls.url_disabled(request.get("url.full") or _url_of(scope)))
+
+
 def _url_of(scope: _Scope) -> str:
     """Give the URL without its query, as the middleware puts it together."""
     url: str = get_host_port_url_tuple(scope)[2]
     return url
 
 
-def _with_unrecorded(
-    context: context_api.Context, make_span: Callable[[trace_api.SpanContext], trace_api.Span]
-) -> context_api.Context:
-    parent = trace_api.get_current_span(context).get_span_context()
-    span = trace_api.SpanContext(
+class _UnrecordedSpan(trace_api.NonRecordingSpan):
+    """A span that is not recorded, whose ids are made when something asks for them."""
+
+    def __init__(self, parent: trace_api.SpanContext) -> None:
+        super().__init__(parent)
+        self._parent = parent
+
+    def get_span_context(self) -> trace_api.SpanContext:
+        """Give its context, the same one to every thread."""
+        own = vars(self).get("_own")
+        if own is None:
+            own = vars(self).setdefault("_own", _make_below(self._parent))
+        return cast("trace_api.SpanContext", own)
+
+
+def _parent_in(context: context_api.Context) -> trace_api.SpanContext:
+    return trace_api.get_current_span(context).get_span_context()
+
+
+def _make_below(parent: trace_api.SpanContext) -> trace_api.SpanContext:
+    """Make the context of a span that is not recorded, and that may be the first of its trace."""
+    return trace_api.SpanContext(
         parent.trace_id if parent.is_valid else _IDS.generate_trace_id(),
         _IDS.generate_span_id(),
         is_remote=False,
         trace_flags=trace_api.TraceFlags(parent.trace_flags & ~trace_api.TraceFlags.SAMPLED),
         trace_state=parent.trace_state,
     )
-    return trace_api.set_span_in_context(make_span(span), context)
 
 
 def _is_of_api(metrics: Any) -> bool:

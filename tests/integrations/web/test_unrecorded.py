@@ -90,6 +90,7 @@ class Asked:
         with self._tracer.start_as_current_span("work"):
             pass
         span = trace_api.get_current_span()
+        assert span.get_span_context() is span.get_span_context()
         self.seen.append((span.get_span_context(), send != self._send))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
