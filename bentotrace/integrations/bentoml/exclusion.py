@@ -30,10 +30,13 @@ class ExclusionMiddleware:
 
     def __call__(self, scope: _Scope, receive: Any, send: Any) -> Awaitable[None]:
         """Serve a request."""
-        if scope["type"] == "lifespan" or self._excluded_urls.find(_attributes(scope)) is None:
+        if scope["type"] == "lifespan" or self._excluded_urls.find(self._describe(scope)) is None:
             return self._app(scope, receive, send)
         context = extract_unrecorded(scope, _ExcludedSpan)
         return serve_within(context, self._app, scope, receive, send)
+
+    def _describe(self, scope: _Scope) -> dict[str, Any]:
+        return _attributes(scope) if self._excluded_urls.need_url else {"url.path": scope["path"]}
 
 
 class Excluded:
