@@ -201,15 +201,17 @@ class BrokenPluginError(PluginError):
     Attributes:
         claim: entry point, distribution and version.
         reason: what happened.
+        what: what it is, "exporter plugin" or "extension".
     """
 
-    def __init__(self, claim: str, reason: str) -> None:
-        super().__init__(claim, reason)
+    def __init__(self, claim: str, reason: str, what: str = "exporter plugin") -> None:
+        super().__init__(claim, reason, what)
         self.claim = claim
         self.reason = reason
+        self.what = what
 
     def __str__(self) -> str:
-        return f"exporter plugin {self.claim} is broken: {self.reason}"
+        return f"{self.what} {self.claim} is broken: {self.reason}"
 
 
 class InvalidPluginError(BrokenPluginError):

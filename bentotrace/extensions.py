@@ -11,7 +11,7 @@ from attrs import field, frozen
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace import hookspecs, registry
-from bentotrace.exceptions import InvalidPluginError, PluginError
+from bentotrace.exceptions import PluginError
 from bentotrace.plugin import BuildContext
 
 __all__ = ["Extension", "load_extension", "names"]
@@ -60,10 +60,7 @@ def load_extension(name: str) -> Extension:
     """
     claims = [claim for claim in registry.find(hookspecs.EXTENSIONS_GROUP) if claim.name == name]
     claim = registry.single(name, claims, "extension")
-    hook = registry.hooks_of(claim)
-    if not hook.bentotrace_wrap_exporter.get_hookimpls():
-        reason = "it has no bentotrace_wrap_exporter() with bentotrace.hookspecs.hookimpl"
-        raise InvalidPluginError(str(claim), reason)
+    hook = registry.hooks_of(claim, "bentotrace_wrap_exporter")
 
     def call(exporter: SpanExporter, context: BuildContext) -> Sequence[object]:
         found: Sequence[object] = hook.bentotrace_wrap_exporter(exporter=exporter, context=context)

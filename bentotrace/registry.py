@@ -82,6 +82,12 @@ class Claim:
         """The distribution's version, or "unknown"."""
         return self.entry_point.dist.version if self.entry_point.dist is not None else "unknown"
 
+    @property
+    def what(self) -> str:
+        """What it offers, as a message calls it."""
+        extends = self.entry_point.group == hookspecs.EXTENSIONS_GROUP
+        return "extension" if extends else "exporter plugin"
+
     def __str__(self) -> str:
         return (
             f"{self.entry_point.name} = {self.entry_point.value} "
@@ -157,15 +163,19 @@ def _import(claim: Claim) -> Any:
         return claim.entry_point.load()
     except (Exception, SystemExit) as error:
         reason = f"importing it raised {type(error).__name__}: {error}"
-        raise BrokenPluginError(str(claim), reason) from error
+        raise BrokenPluginError(str(claim), reason, claim.what) from error
 
 
-def hooks_of(claim: Claim) -> Any:
+def hooks_of(claim: Claim, hook: str) -> Any:
     """Import a plugin and give its hooks, as pluggy calls them.
+
+    Args:
+        claim: the plugin.
+        hook: name of the one that it must have.
 
     Raises:
         BrokenPluginError: its module raised.
-        InvalidPluginError: it has no hooks, or they are not as specified.
+        InvalidPluginError: it does not have the hook, or they are not as specified.
     """
     plugin = _import(claim)
     manager = pluggy.PluginManager("bentotrace")
@@ -175,19 +185,19 @@ def hooks_of(claim: Claim) -> Any:
         manager.check_pending()
     except (pluggy.PluginValidationError, ValueError) as error:
         reason = f"its hook does not match the specification: {error}"
-        raise InvalidPluginError(str(claim), reason) from error
-    if not manager.get_hookcallers(plugin):
-        reason = "it has no hook; decorate bentotrace_exporter() with bentotrace.hookspecs.hookimpl"
-        raise InvalidPluginError(str(claim), reason)
+        raise InvalidPluginError(str(claim), reason, claim.what) from error
+    if not getattr(manager.hook, hook).get_hookimpls():
+        reason = f"it has no hook; decorate {hook}() with bentotrace.hookspecs.hookimpl"
+        raise InvalidPluginError(str(claim), reason, claim.what)
     return manager.hook
 
 
 def _describe(claim: Claim) -> object:
     try:
-        found = hooks_of(claim).bentotrace_exporter()
+        found = hooks_of(claim, "bentotrace_exporter").bentotrace_exporter()
     except BrokenPluginError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = f"bentotrace_exporter() raised {type(error).__name__}: {error}"
         raise BrokenPluginError(str(claim), reason) from error
     # pluggy leaves out a result of None.

@@ -119,8 +119,11 @@ def test_an_extension_that_breaks_the_contract_is_told_with_its_distribution(
     )
 
     raises, empty, none, breaks, wrong, twice = said.splitlines()
-    assert "raises = acme_raises (acme-raises 1.5) is broken: importing it raised" in raises
-    assert "empty = acme_empty (acme-empty 1.5) is broken: it has no" in empty
+    assert raises.startswith(
+        "extension raises = acme_raises (acme-raises 1.5) is broken: importing"
+    )
+    assert "empty = acme_empty (acme-empty 1.5) is broken: it has no hook; decorate " in empty
+    assert "bentotrace_wrap_exporter()" in empty
     assert "none = acme_none (acme-none 1.5) cannot wrap the exporter" in none
     assert "returned NoneType, not a SpanExporter" in none
     assert "breaks = acme_breaks (acme-breaks 1.5) cannot wrap the exporter: ZeroDiv" in breaks

@@ -137,6 +137,10 @@ def test_a_plugin_of_somebody_else_is_loaded_and_configured(distributions: Any) 
             ("        return Exp", "        raise OSError('x')\n        return Exp"),
             "raised OSError: x",
         ),
+        (
+            ("        return Exp", "        raise SystemExit(4)\n        return Exp"),
+            "raised SystemExit: 4",
+        ),
     ],
 )
 def test_a_plugin_that_breaks_the_contract_is_told(
