@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-import bentotrace
+from bentotrace.cli.reading import read_config
 from bentotrace.config.report import Position, Problem
 from bentotrace.doctor.verdict import Verdict
 from bentotrace.exceptions import BentotraceError, ConfigError
@@ -64,9 +63,7 @@ def doctor(file: str | None, service: str | None, as_json: bool) -> int:
     # gRPC's core otherwise logs every handshake that fails.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
-        # What a plugin prints when it is imported is no part of the report.
-        with contextlib.redirect_stdout(sys.stderr):
-            config = bentotrace.load_config(file, service=service)
+        config = read_config(file, service)
     except BentotraceError as error:
         if not as_json:
             raise

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import click
 
-import bentotrace
+from bentotrace.cli.reading import read_config
 from bentotrace.config.explain import ExplainedOption, Explanation, Given
 from bentotrace.config.explain import explain as explain_config
 
@@ -25,7 +25,7 @@ def explain(file: str | None, service: str | None, form: str) -> None:
     FILE is the one that BENTOTRACE_CONFIG names, or BENTOML_CONFIG, when it is left out. Secrets
     are shown as ***.
     """
-    explanation = explain_config(bentotrace.load_config(file, service=service))
+    explanation = explain_config(read_config(file, service))
     if form == "json":
         click.echo(json.dumps(attrs.asdict(explanation), indent=2))
     else:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-import bentotrace
 from bentotrace import registry
+from bentotrace.cli.reading import read_config
 from bentotrace.config.load import Config
-from bentotrace.exceptions import ConfigError
+from bentotrace.exceptions import BentotraceError
 from bentotrace.pipeline.urls import URLPatterns
 
 __all__ = ["match"]
@@ -32,8 +32,8 @@ def match(url: str, file: str | None, service: str | None) -> int:
         raise click.BadParameter(f"{url!r} is none; write it as {example}", param_hint="URL")
     try:
         # The exporter is no matter here, so its plugin is not loaded.
-        config = bentotrace.load_config(file, service=service, exporter_type=registry.NONE)
-    except ConfigError as error:
+        config = read_config(file, service, exporter_type=registry.NONE)
+    except BentotraceError as error:
         click.echo(str(error), err=True)
         return 2
     for note in config.notes:

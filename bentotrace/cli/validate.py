@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import sys
 from collections.abc import Sequence
 
 import attrs
 import click
 
-import bentotrace
+from bentotrace.cli.reading import read_config
 from bentotrace.config.report import Note, Position, Problem
 from bentotrace.exceptions import ConfigError, PluginError
 
@@ -37,9 +35,7 @@ def validate(file: str, service: str | None, form: str) -> int:
     notes: Sequence[Note] = ()
     names: list[str] = []
     try:
-        # What a plugin prints when it is imported is in no format.
-        with contextlib.redirect_stdout(sys.stderr):
-            config = bentotrace.load_config(file, service=service)
+        config = read_config(file, service)
     except ConfigError as error:
         problems = error.problems
     except PluginError as error:

@@ -94,3 +94,24 @@ def test_explaining_imports_no_exporter_library(
     )
 
     assert said.splitlines()[-1] == "[]"
+
+
+def test_what_an_extension_prints_is_no_part_of_the_json(
+    file: Path, run: Run, tmp_path: Path, distributions: Any
+) -> None:
+    source = """
+        from bentotrace.hookspecs import hookimpl
+        print("hello")
+
+        @hookimpl
+        def bentotrace_wrap_exporter(exporter, context):
+            return exporter
+    """
+    group = "bentotrace.extensions"
+    distributions.add("acme", "acme_redact", source, exporter="redact", group=group)
+    file.write_text(f"{file.read_text()}  extensions: redact\n", encoding="utf-8")
+
+    done = run("explain", file.name, "--format", "json", PYTHONPATH=str(tmp_path))
+
+    assert json.loads(done.stdout)["source"] == "tracing.yaml"
+    assert done.stderr == "hello\n"

@@ -5,6 +5,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,23 @@ def test_the_block_of_a_service_is_named(run: Run, file: Path) -> None:
     assert run("match", "/a", "f.yaml", "--service", "iris").returncode == 0
     assert run("match", "/a", "f.yaml", "--service", "rose").returncode == 1
     assert run("match", "/a", "f.yaml").returncode == 2
+
+
+def test_an_extension_that_is_broken_ends_with_2_as_nothing_can_be_told(
+    run: Run, file: Path, tmp_path: Path, distributions: Any
+) -> None:
+    source = "raise RuntimeError('no')"
+    group = "bentotrace.extensions"
+    distributions.add("acme", "acme_redact", source, exporter="redact", group=group)
+    file.write_text(file.read_text() + "  extensions: redact\n")
+
+    done = run("match", "/healthz", "f.yaml", PYTHONPATH=str(tmp_path))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "extension redact = acme_redact (acme 1.5) is broken: importing it raised "
+        "RuntimeError: no\n"
+    )
 
 
 def test_a_wrong_file_ends_with_2_and_its_problems(run: Run, file: Path) -> None:
