@@ -63,9 +63,8 @@ def json_schema(report: Report, exporter: str | None = None) -> _Schema:
         PluginError: the plugin of that exporter cannot be used.
     """
     if exporter is not None:
-        plugin = registry.load(exporter)
         head = {"$schema": _DIALECT, "title": f"bentotrace: the section {exporter}"}
-        return {**head, **_exporter_section(plugin), "$defs": _DEFINITIONS}
+        return {**head, **_describe(registry.load(exporter)), "$defs": _DEFINITIONS}
     tracing = _tracing(_describe_all(report))
     return {
         "$schema": _DIALECT,
@@ -88,13 +87,20 @@ def _describe_all(report: Report) -> list[tuple[ExporterPlugin, _Schema]]:
             continue
         try:
             plugin = registry.load(name)
-            found.append((plugin, _exporter_section(plugin)))
+            found.append((plugin, _describe(plugin)))
         except PluginError as error:
             report.warn(str(error))
-        except Exception as error:
-            # The plugin's code makes its defaults.
-            report.warn(f"exporter {name!r} cannot be described: {type(error).__name__}: {error}")
     return found
+
+
+def _describe(plugin: ExporterPlugin) -> _Schema:
+    try:
+        return _exporter_section(plugin)
+    except Exception as error:
+        # The plugin's code makes its defaults.
+        raise PluginError(
+            f"exporter {plugin.name!r} cannot be described: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _places() -> _Schema:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from traceback import extract_tb
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -20,7 +21,7 @@ from bentotrace.config.structure import structure
 from bentotrace.config.substitute import substitute
 from bentotrace.config.unused import report_unused
 from bentotrace.config.yaml import read
-from bentotrace.exceptions import ConfigError, UnknownExporterError
+from bentotrace.exceptions import BentotraceError, ConfigError, PluginError, UnknownExporterError
 from bentotrace.extensions import Extension, load_extension
 from bentotrace.extensions import names as extension_names
 from bentotrace.plugin import ExporterPlugin, Target
@@ -231,7 +232,18 @@ class _Loader:
                 path = (*self.block.path, *setting.path)
                 self.report.problem(setting.effective.position, path, str(error))
                 continue
-            exporter = self._exporter(plugin, common)
+            try:
+                exporter = self._exporter(plugin, common)
+            except BentotraceError:
+                raise
+            except Exception as error:
+                # Defaults, validators and targets are code of the plugin's. What was raised may
+                # quote a secret.
+                frame = extract_tb(error.__traceback__)[-1]
+                raise PluginError(
+                    f"exporter {name!r} cannot read its options: {type(error).__name__} in "
+                    f"{frame.name}(), {frame.filename}:{frame.lineno}"
+                ) from error
             if exporter is not None:
                 found.append(evolve(exporter, extensions=extensions))
         return found
@@ -268,6 +280,11 @@ class _Loader:
             return None
         target = plugin.target(options) if plugin.target is not None else None
         if target is not None:
+            if not isinstance(target, Target):
+                raise PluginError(
+                    f"exporter {plugin.name!r} cannot be used: its target() returned "
+                    f"{type(target).__name__}, not a bentotrace.plugin.Target"
+                )
             for warning in target.warnings:
                 self.report.warn(warning)
             for note in target.notes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -154,6 +155,63 @@ def test_a_plugin_that_breaks_the_contract_is_told(
 
     assert "exporter plugin acme = acme_tracing (acme 1.5) is broken: " in said
     assert message in said
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        GOOD.replace('default="spans"', "factory=lambda: broken()"),
+        GOOD.replace('"Where."', '"Where.", validator=lambda *given: broken(*given)'),
+        GOOD.replace(
+            "    @hookimpl",
+            "        __attrs_post_init__ = lambda self: broken(self)\n    @hookimpl",
+        ),
+        GOOD.replace("name=", "target=lambda options: broken(options), name="),
+    ],
+    ids=["default", "validator", "class", "target"],
+)
+def test_a_plugin_whose_options_raise_is_told_with_the_line_and_no_value(
+    source: str, distributions: Any
+) -> None:
+    source += """
+    def broken(*given):
+        raise KeyError("s3cr3t-marker")
+"""
+    distributions.add("acme", "acme_tracing", source, exporter="acme")
+
+    said = distributions.run(
+        """
+        import bentotrace
+        try:
+            bentotrace.load_config({"exporter_type": "acme"})
+        except bentotrace.PluginError as error:
+            print(error)
+            print(type(error.__cause__).__name__)
+        tracing = bentotrace.build({"exporter_type": "acme", "on_error": "disable"})
+        print(tracing.config.exporters)
+        """
+    ).splitlines()
+
+    assert said[0].startswith("exporter 'acme' cannot read its options: KeyError in broken(), ")
+    assert re.search(r"acme_tracing\.py:\d+$", said[0])
+    assert said[1:] == ["KeyError", "()"]
+
+
+def test_a_target_of_another_type_is_told(distributions: Any) -> None:
+    source = GOOD.replace("name=", "target=lambda options: 'http://acme', name=")
+    distributions.add("acme", "acme_tracing", source, exporter="acme")
+
+    said = distributions.run(
+        """
+        import bentotrace
+        try:
+            bentotrace.load_config({"exporter_type": "acme"})
+        except bentotrace.PluginError as error:
+            print(error)
+        """
+    )
+
+    assert "exporter 'acme' cannot be used: its target() returned str, not a bentotrace." in said
 
 
 @pytest.mark.parametrize(

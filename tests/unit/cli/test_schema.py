@@ -67,6 +67,9 @@ def test_plugins_that_cannot_be_used_are_left_out_with_a_warning(
     assert sections(schema) == ["jaeger", "otlp", "zipkin"]
     properties = schema["$defs"]["tracing"]["properties"]
     assert [properties[name] for name in ("acme", "console", "raises")] == [True] * 3
+    alone = run("schema", "acme", PYTHONPATH=str(distributions.directory))
+    assert (alone.returncode, alone.stdout) == (1, "")
+    assert alone.stderr.splitlines() == ["hello", undescribed.removeprefix("warning: ")]
 
 
 def test_an_exporter_for_opentelemetry_is_known_and_not_imported(
