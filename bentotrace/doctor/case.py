@@ -11,6 +11,7 @@ from bentotrace.doctor.place import Place
 from bentotrace.doctor.probe import Probes
 from bentotrace.doctor.receivers import KnownReceiver, known_receiver
 from bentotrace.doctor.trial import Trial
+from bentotrace.transport.outcome import without_credentials
 
 __all__ = ["Case"]
 
@@ -29,12 +30,17 @@ class Case:
     @property
     def host(self) -> str:
         """The host, as far as it is known."""
-        return self.place.host if self.place is not None else "the receiver"
+        return self.place.host if self.place is not None else self._told
 
     @property
     def peer(self) -> str:
-        """``host:port``, as far as it is known."""
-        return self.place.peer if self.place is not None else "the receiver"
+        """``host:port`` that a connection is made to, as far as it is known."""
+        return self.place.peer if self.place is not None else self._told
+
+    @property
+    def _told(self) -> str:
+        target = self.exporter.target
+        return without_credentials(target.endpoint) if target is not None else "its endpoint"
 
     @property
     def grpc(self) -> bool:

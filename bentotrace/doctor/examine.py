@@ -42,6 +42,12 @@ _LANGUAGES = {
     FailureDetail.NEEDS_HTTP: "the server speaks HTTP/1.1 on that port, and no gRPC",
     FailureDetail.CLIENT_CERTIFICATE: "the server asks for a client certificate",
 }
+_NOT_REACHED = {
+    FailureKind.NAME_RESOLUTION,
+    FailureKind.REFUSED,
+    FailureKind.UNREACHABLE,
+    FailureKind.DISCONNECTED,
+}
 _UNEXPLAINED = {FailureKind.DISCONNECTED, FailureKind.PROTOCOL, FailureKind.TIMEOUT}
 
 
@@ -72,6 +78,10 @@ def _diagnose(exporter: ExporterConfig, options: TracingOptions, resource: Resou
     except PluginError as error:
         step = Step(StepName.CONFIGURATION, State.FAILED, str(error))
         return _diagnosis(exporter, place, (step,), Verdict.CONFIGURATION, str(error))
+    except TimeoutError:
+        reason = "it is not made and closed, long after its timeout; tell whoever published it"
+        step = Step(StepName.CONFIGURATION, State.FAILED, reason)
+        return _diagnosis(exporter, place, (step,), Verdict.EXPORTER_HANGS, reason)
     probes = probe(place, exporter.timeout) if place is not None else Probes()
     timeout = min(exporter.timeout, _HOPELESS_SECONDS) if probes.hopeless else exporter.timeout
     udp = place is not None and place.transport == "udp"
@@ -154,9 +164,10 @@ def _refined(outcome: Outcome, probes: Probes, place: Place | None) -> Outcome:
     if seen is not None and seen.kind is not None:
         same = outcome.kind is seen.kind and outcome.detail is None
         # An export that ran out of time may have been about to say this, but for a failure of
-        # TLS, which takes no time; and gRPC tells of one address only.
+        # TLS, which takes no time; gRPC tells of one address only, and calls its proxy the server.
         late = outcome.kind is FailureKind.TIMEOUT and seen.kind is not FailureKind.TLS
-        if same or late or masked:
+        proxied = seen.kind is FailureKind.PROXY and outcome.kind in _NOT_REACHED
+        if same or late or masked or proxied:
             outcome = evolve(outcome, kind=seen.kind, detail=seen.detail, reason=seen.reason)
             masked = False
     explained = outcome.detail not in {None, FailureDetail.HANDSHAKE} or not (

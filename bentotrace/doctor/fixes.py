@@ -59,7 +59,7 @@ def _unreachable(case: Case) -> str:
 def _no_connection(case: Case) -> str:
     return (
         "A firewall drops the packets, or the host is down: open the way from here to "
-        f"{case.peer}, or correct host and port in {case.options.endpoint}."
+        f"{case.peer}, or correct host and port in {_endpoint_or_proxy(case)}."
     )
 
 
@@ -82,9 +82,11 @@ def _disconnected(case: Case) -> str:
 
 
 def _proxy(case: Case) -> str:
-    names = "grpc_proxy, https_proxy or http_proxy" if case.grpc else "http_proxy or https_proxy"
     host = "the host" if case.place is None else case.host
-    return f"Correct the proxy in {names}, or name {host} in no_proxy to send past it."
+    return (
+        f"Correct the proxy in {_proxy_variables(case)}, or name {host} in no_proxy to send past "
+        "it."
+    )
 
 
 def _tls_to_plaintext(case: Case) -> str:
@@ -261,7 +263,10 @@ def _rate_limited(case: Case) -> str:
 
 
 def _server_error(case: Case) -> str:
-    return f"Look at the receiver's log; the span was of trace {case.trial.trace_id}."
+    whose = "the receiver's log"
+    if case.place is not None and case.place.proxy is not None:
+        whose += f", and at that of the proxy {case.peer}"
+    return f"Look at {whose}; the span was of trace {case.trial.trace_id}."
 
 
 def _rejected(case: Case) -> str:
@@ -285,6 +290,15 @@ def _exporter_hangs(case: Case) -> str:
         f"The exporter does not keep its timeout of {case.exporter.timeout:g} s; tell whoever "
         "published it, and look whether its receiver answers."
     )
+
+
+def _proxy_variables(case: Case) -> str:
+    return "grpc_proxy, https_proxy or http_proxy" if case.grpc else "http_proxy or https_proxy"
+
+
+def _endpoint_or_proxy(case: Case) -> str:
+    proxied = case.place is not None and case.place.proxy is not None
+    return _proxy_variables(case) if proxied else case.options.endpoint
 
 
 def _authority_option(case: Case) -> str:

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from bentotrace.doctor.case import Case
 from bentotrace.doctor.examination import State, Step
+from bentotrace.doctor.probe import Probes
 from bentotrace.doctor.verdict import StepName, Verdict
 from bentotrace.transport.outcome import FailureDetail, Outcome
 
@@ -40,7 +41,7 @@ def steps_of(case: Case, outcome: Outcome, verdict: Verdict, reason: str) -> tup
     teller = _Teller(case, outcome)
     if verdict.good:
         return tuple(teller.good(name) for name in names)
-    failed = names.index(_failed(verdict, outcome, names))
+    failed = names.index(_failed(verdict, case.probes, outcome, names))
     steps = []
     for position, name in enumerate(names):
         if position < failed:
@@ -60,9 +61,20 @@ def _names(case: Case) -> Sequence[StepName]:
     return _OF_DATAGRAMS if case.place.transport == "udp" else _OF_REQUESTS
 
 
-def _failed(verdict: Verdict, outcome: Outcome, names: Sequence[StepName]) -> StepName:
-    hung = verdict is Verdict.NO_ANSWER and outcome.detail is FailureDetail.HANDSHAKE
-    step = StepName.TLS if hung else verdict.step
+def _failed(
+    verdict: Verdict, probes: Probes, outcome: Outcome, names: Sequence[StepName]
+) -> StepName:
+    step = verdict.step
+    if verdict is Verdict.NO_ANSWER and outcome.detail is FailureDetail.HANDSHAKE:
+        step = StepName.TLS
+    # Where the exporter tells of what a probe saw as well, the probe knows the step.
+    for seen, probed in (
+        (StepName.RESOLUTION, probes.resolution),
+        (StepName.TLS, probes.handshake),
+    ):
+        failure = probed.failure if probed is not None else None
+        if failure is not None and failure.reason == outcome.reason:
+            step = seen
     return step if step in names else names[-1]
 
 

@@ -23,6 +23,7 @@ import bentotrace
 from bentotrace.config.load import ExporterConfig
 from bentotrace.config.options import TracingOptions
 from bentotrace.config.schema import section_of
+from bentotrace.exceptions import PluginError
 from bentotrace.pipeline.exporter import make_guarded
 from bentotrace.pipeline.guard import Delivery, Guard, Reports
 from bentotrace.transport.headers import mask
@@ -91,9 +92,20 @@ def make_and_close(exporter: ExporterConfig, options: TracingOptions, resource: 
 
     Raises:
         PluginError: it cannot.
+        TimeoutError: that does not end, long after the exporter's timeout.
     """
+
+    def make() -> PluginError | None:
+        try:
+            _make(exporter, options, resource, Reports()).shutdown()
+        except PluginError as error:
+            return error
+        return None
+
     with _overheard():
-        _make(exporter, options, resource, Reports()).shutdown()
+        error = _within(exporter.timeout + _GRACE_SECONDS, make)
+    if error is not None:
+        raise error
 
 
 def try_out(

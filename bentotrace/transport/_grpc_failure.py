@@ -22,6 +22,7 @@ __all__ = ["Failure", "attempt_from_failure"]
 _RETRYABLE = frozenset(
     ("CANCELLED", "DEADLINE_EXCEEDED", "ABORTED", "OUT_OF_RANGE", "UNAVAILABLE", "DATA_LOSS")
 )
+_RETRYABLE_OF_PROXIES = frozenset((429, 502, 503, 504))
 _KINDS = {
     "UNAUTHENTICATED": FailureKind.UNAUTHORIZED,
     "PERMISSION_DENIED": FailureKind.UNAUTHORIZED,
@@ -47,6 +48,7 @@ _BROKEN_OFF = (
 _NO_GRPC = ("http1.x server", "Failed parsing HTTP/2", "missing selected ALPN")
 # How a core ends a connection of its own whose other side said nothing for too long.
 _SILENT = ("timed out before receiving SETTINGS", "Endpoint closing")
+_TUNNEL_REFUSED = re.compile(r"HTTP proxy returned response code (\d{3})")
 _UNVERIFIED = re.compile(r"CERTIFICATE_VERIFY_FAILED: (.+?)(?:: OK)?$")
 _FAILURE_DETAILS = (
     (
@@ -169,6 +171,10 @@ def _diagnose_connecting(
         return FailureKind.TIMEOUT, reason, True
     if any(words in told for words in _GIVEN_UP):
         return FailureKind.TIMEOUT, f"no connection to {target} was made in time ({told})", True
+    refused = _TUNNEL_REFUSED.search(told)
+    if refused:
+        reason = f"the proxy refused the tunnel to {target}: {refused[1]}"
+        return FailureKind.PROXY, reason, int(refused[1]) in _RETRYABLE_OF_PROXIES
     if "No route to host" in told or "unreachable" in told:
         return FailureKind.UNREACHABLE, f"cannot reach {target}: {told}", True
     if "WRONG_VERSION_NUMBER" in told:

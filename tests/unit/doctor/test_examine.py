@@ -6,6 +6,7 @@ import importlib
 import logging
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -281,18 +282,92 @@ class TestReaching:
         assert found.verdict is Verdict.DISCONNECTED
         assert failed(found) is StepName.ANSWER
 
+    @pytest.mark.parametrize("protocol", ["http", "grpc"])
+    def test_a_server_that_hangs_up_in_the_handshake(
+        self, serve: Any, diagnose: Diagnose, protocol: str
+    ) -> None:
+        url = serve(lambda connection: None).url.replace("http:", "https:")
+        found = examine_over(protocol, diagnose, url, timeout=_AFTER_RETRIES)
+
+        assert found.verdict is Verdict.DISCONNECTED
+        assert failed(found) is StepName.TLS
+        assert "during the TLS handshake" in told(found, StepName.TLS)
+
+    @pytest.mark.parametrize("protocol", ["http", "grpc"])
     def test_a_proxy_that_is_away(
-        self, diagnose: Diagnose, free_port: int, monkeypatch: pytest.MonkeyPatch
+        self,
+        diagnose: Diagnose,
+        free_port: int,
+        monkeypatch: pytest.MonkeyPatch,
+        protocol: str,
     ) -> None:
         monkeypatch.setenv("http_proxy", f"http://user:s3cr3t-marker@127.0.0.1:{free_port}")
 
-        found = diagnose("otlp", http("http://collector.test:4318"))
+        found = examine_over(protocol, diagnose, "http://collector.test:4318")
 
         assert found.verdict is Verdict.PROXY
         assert failed(found) is StepName.CONNECTION
         assert "the proxy 127.0.0.1 is an address" in told(found, StepName.RESOLUTION)
         assert "name collector.test in no_proxy" in found.fix
         assert "s3cr3t" not in str(found)
+
+    @pytest.mark.parametrize("protocol", ["http", "grpc"])
+    def test_a_proxy_whose_name_does_not_resolve(
+        self, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch, protocol: str
+    ) -> None:
+        monkeypatch.setenv("http_proxy", "http://no..such..host:3128")
+
+        found = examine_over(protocol, diagnose, "http://collector.test:4318")
+
+        assert found.verdict is Verdict.PROXY
+        assert failed(found) is StepName.RESOLUTION
+        assert "no..such..host" in found.reason
+
+    @pytest.mark.parametrize("protocol", ["http", "grpc"])
+    def test_a_proxy_that_refuses(
+        self,
+        serve: Any,
+        receiver: Any,
+        reply: Any,
+        diagnose: Diagnose,
+        monkeypatch: pytest.MonkeyPatch,
+        protocol: str,
+    ) -> None:
+        proxy = serve(receiver([reply("407 Proxy Authentication Required")], keep_alive=False))
+        monkeypatch.setenv("http_proxy", proxy.url)
+
+        found = examine_over(protocol, diagnose, "http://collector.test:4318")
+
+        assert found.verdict is Verdict.PROXY
+        assert failed(found) is StepName.CONNECTION
+        assert "407" in found.reason
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="how a full queue is filled is Linux's own")
+    def test_a_proxy_that_is_a_black_hole(
+        self, diagnose: Diagnose, black_hole: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{black_hole}")
+
+        found = diagnose("otlp", http("http://collector.test:4318"), timeout=0.5)
+
+        assert found.verdict is Verdict.NO_CONNECTION
+        assert "correct host and port in http_proxy or https_proxy" in found.fix
+
+    def test_an_error_may_be_the_proxy_s(
+        self,
+        serve: Any,
+        receiver: Any,
+        reply: Any,
+        diagnose: Diagnose,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        proxy = serve(receiver([reply("500 Internal Server Error")]))
+        monkeypatch.setenv("http_proxy", proxy.url)
+
+        found = diagnose("otlp", http("http://collector.test:4318"))
+
+        assert found.verdict is Verdict.SERVER_ERROR
+        assert f"and at that of the proxy 127.0.0.1:{proxy.port}" in found.fix
 
     def test_a_proxy_that_passes_on_is_told(
         self, serve: Any, receiver: Any, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
@@ -579,6 +654,15 @@ class TestGRPC:
         assert found.verdict is Verdict.GOOD
         assert [step.name for step in found.steps] == [StepName.CONFIGURATION, StepName.EXPORT]
 
+    def test_a_target_of_grpc_s_own_that_is_closed_is_named(
+        self, diagnose: Diagnose, free_port: int
+    ) -> None:
+        endpoint = f"ipv4:127.0.0.1:{free_port}"
+        found = diagnose("otlp", {"protocol": "grpc", "endpoint": endpoint}, timeout=_AFTER_RETRIES)
+
+        assert found.verdict is Verdict.CLOSED_PORT
+        assert found.fix.startswith(f"Start the receiver on {endpoint}, or correct host and port")
+
 
 class TestUDP:
     def section(self, port: int, host: str = "127.0.0.1") -> dict[str, Any]:
@@ -686,6 +770,13 @@ class TestOtherExporters:
         assert found.reason == "it does not return, long after its timeout"
         assert failed(found) is StepName.EXPORT
 
+    def test_an_exporter_that_does_not_close_is_left(self) -> None:
+        found = foreign("stay open", timeout=0.2)
+
+        assert found.verdict is Verdict.EXPORTER_HANGS
+        assert "it is not made and closed" in found.reason
+        assert failed(found) is StepName.CONFIGURATION
+
     def test_an_exporter_that_reports_outcomes_gets_their_verdict(self) -> None:
         found = foreign("report", outcome=failure(FailureKind.STATUS, "502"))
 
@@ -749,8 +840,6 @@ class AcmeExporter(SpanExporter):
     def export(self, spans: Any) -> SpanExportResult:
         behaviour, token = self._options.behaviour, self._options.token
         if behaviour == "hang":
-            import threading
-
             threading.Event().wait(30)
         if behaviour == "raise":
             raise RuntimeError(f"no http://user:{token}@here/ for {token}")
@@ -763,7 +852,8 @@ class AcmeExporter(SpanExporter):
         return SpanExportResult.FAILURE
 
     def shutdown(self) -> None:
-        pass
+        if self._options.behaviour == "stay open":
+            threading.Event().wait(30)
 
 
 def foreign(

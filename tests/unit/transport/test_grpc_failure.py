@@ -37,6 +37,18 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             "cannot reach host:4317: Failed to connect to remote host: No route to host",
         ),
         (
+            FAILED + "HTTP proxy returned response code 407",
+            FailureKind.PROXY,
+            False,
+            "the proxy refused the tunnel to host:4317: 407",
+        ),
+        (
+            FAILED + "HTTP proxy returned response code 503",
+            FailureKind.PROXY,
+            True,
+            "the proxy refused the tunnel to host:4317: 503",
+        ),
+        (
             FAILED + "tcp handshaker shutdown",
             FailureKind.TIMEOUT,
             True,
