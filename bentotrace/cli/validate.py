@@ -47,7 +47,7 @@ def validate(file: str, service: str | None, form: str) -> int:
         click.echo(_json(problems, notes, names))
     elif form == "github":
         for problem in problems:
-            click.echo(_annotation(problem))
+            click.echo(_annotation(problem, file))
         for note in notes:
             click.echo(f"::{'warning' if note.warning else 'notice'}::{_escaped(str(note))}")
     else:
@@ -78,8 +78,11 @@ def _json(problems: Sequence[Problem], notes: Sequence[Note], names: Sequence[st
     return json.dumps(found, indent=2)
 
 
-def _annotation(problem: Problem) -> str:
+def _annotation(problem: Problem, file: str) -> str:
     position = problem.position
+    if position.file != file:
+        # A variable, which is nowhere in the repository.
+        return f"::error::{_escaped(str(problem))}"
     place = f"file={_escaped(position.file, ',:')}"
     if position.line:
         place += f",line={position.line},col={position.column}"

@@ -58,6 +58,17 @@ def test_problems_come_as_annotations_of_a_workflow(run: Run, tmp_path: Path) ->
     ]
 
 
+def test_the_problem_of_a_variable_is_no_annotation_of_a_file(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "good.yaml").write_text("tracing: {sample_rate: 1}\n", encoding="utf-8")
+
+    done = run("validate", "good.yaml", "--format", "github", OTEL_TRACES_EXPORTER="oltp")
+
+    assert done.returncode == 1
+    assert done.stdout.startswith(
+        "::error::OTEL_TRACES_EXPORTER: tracing.exporter_type: no exporter named 'oltp'; "
+    )
+
+
 def test_notes_come_as_annotations_of_a_workflow(run: Run, tmp_path: Path) -> None:
     (tmp_path / "good.yaml").write_text("tracing: {exporter_type: console}\n", encoding="utf-8")
 
