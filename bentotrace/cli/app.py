@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
 from collections.abc import Sequence
 
 import click
@@ -32,9 +35,17 @@ for _command in (demo, doctor, explain, match, plugins, run_command, schema, val
 
 def run(arguments: Sequence[str]) -> int:
     """Run a subcommand and turn its errors into messages and an exit code."""
+    # What the terminal has no letter for is not worth a traceback.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         result = _bentotrace.main(
-            args=list(arguments), prog_name="bentotrace", standalone_mode=False
+            args=list(arguments),
+            prog_name="bentotrace",
+            standalone_mode=False,
+            # Source: no-color.org; click does not look at it.
+            color=False if os.environ.get("NO_COLOR") else None,
         )
     except click.ClickException as error:
         error.show()

@@ -115,7 +115,11 @@ def _agent(receiver: Receiver) -> Mapping[str, Any]:
 
 def _to_receivers(console: Console, requests: int) -> int:
     from bentotrace.cli.waterfall import waterfall
+    from bentotrace.config.load import load_config
+    from bentotrace.pipeline.build import build_tracing
 
+    # Only what the demo itself says counts here, whatever the environment holds.
+    os.environ.update(no_proxy="127.0.0.1", no_grpc_proxy="127.0.0.1")
     counts = []
     for transport in _transports():
         with transport.receiver() as receiver:
@@ -125,25 +129,29 @@ def _to_receivers(console: Console, requests: int) -> int:
                 "exporter_type": transport.exporter,
                 transport.exporter: transport.options(receiver),
             }
-            # Only what the demo itself says counts here, whatever the environment holds.
-            with bentotrace.build({}, **options) as tracing:
+            with build_tracing(load_config({}, environ={}, overrides=options)) as tracing:
                 _serve_and_ask(tracing, requests)
                 tracing.flush(_WAIT)
                 counts.append((transport.name, tracing.status().destinations[0]))
             traces: dict[str, list[Any]] = {}
             for span in receiver.wait(counts[-1][1].exported, timeout=_WAIT):
                 traces.setdefault(span.trace_id, []).append(span)
-        trace_id, trace = next(iter(traces.items()))
         console.print(f"[bold]{transport.name}[/] to {receiver.endpoint}")
+        if not traces:
+            console.print("nothing arrived")
+            continue
+        trace_id, trace = next(iter(traces.items()))
         console.print(
             f"{len(traces)} traces of service {trace[0].service_name} arrived; "
             f"one of them, {trace_id}:"
         )
-        console.print(waterfall(trace))
+        console.print(waterfall(trace, ascii_only=console.options.ascii_only))
     return _summary(console, counts)
 
 
 def _to_backend(console: Console, file: str, requests: int) -> int:
+    from rich.markup import escape
+
     with bentotrace.build(file) as tracing:
         if not tracing.config.exporters:
             raise BentotraceError(f"{file} selects no exporter; set exporter_type")
@@ -153,7 +161,7 @@ def _to_backend(console: Console, file: str, requests: int) -> int:
         tracing.flush(_WAIT)
         destinations = tracing.status().destinations
     for status in destinations:
-        console.print(f"[bold]{status.exporter}[/] to {status.endpoint}")
+        console.print(f"[bold]{status.exporter}[/] to {escape(status.endpoint)}")
     return _summary(console, [(status.exporter, status) for status in destinations])
 
 
@@ -200,6 +208,7 @@ def _server(app: Any) -> Iterator[str]:
 
 def _summary(console: Console, counts: list[tuple[str, DestinationStatus]]) -> int:
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, title="spans", title_justify="left")
@@ -220,5 +229,5 @@ def _summary(console: Console, counts: list[tuple[str, DestinationStatus]]) -> i
     console.print(table)
     for name, status in counts:
         if status.last_error is not None:
-            console.print(f"[red]{name}[/]: {status.last_error.reason}")
+            console.print(f"[red]{name}[/]: {escape(status.last_error.reason)}")
     return 1 if lost else 0

@@ -22,6 +22,7 @@ def plugins(as_json: bool) -> None:
         return
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD)
@@ -30,5 +31,5 @@ def plugins(as_json: bool) -> None:
     for listing in listings:
         name = f"{listing.name} (claimed twice)" if listing.duplicate else listing.name
         row = (name, listing.distribution, listing.version, listing.stability, listing.summary)
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     Console().print(table)

@@ -14,10 +14,17 @@ from bentotrace.testing import ReceivedSpan
 __all__ = ["waterfall"]
 
 _BAR_WIDTH = 24
+_ASCII = str.maketrans("├└│─━", "|`|-=")
 
 
-def waterfall(trace: Sequence[ReceivedSpan]) -> Table:
-    """Draw the spans of one trace, parents above their children, over a common time axis."""
+def waterfall(trace: Sequence[ReceivedSpan], *, ascii_only: bool = False) -> Table:
+    """Draw the spans of one trace, parents above their children, over a common time axis.
+
+    Args:
+        trace: its spans.
+        ascii_only: draws with ASCII alone.
+    """
+    letters = _ASCII if ascii_only else {}
     start = min(span.start_ns for span in trace)
     length = max(max(span.end_ns for span in trace) - start, 1)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
@@ -26,9 +33,13 @@ def waterfall(trace: Sequence[ReceivedSpan]) -> Table:
     table.add_column("time", no_wrap=True, width=_BAR_WIDTH)
     table.add_column("ms", justify="right", no_wrap=True)
     for span, branch in _depth_first(trace):
-        name = Text(branch, style="dim") + Text(span.name, style="" if branch else "bold")
+        name = Text(branch.translate(letters), style="dim") + Text(
+            span.name, style="" if branch else "bold"
+        )
         milliseconds = f"{(span.end_ns - span.start_ns) / 1e6:.2f}"
-        table.add_row(name, span.kind, _bar(span, start, length), milliseconds)
+        table.add_row(
+            name, span.kind, _bar(span, start, length, "━".translate(letters)), milliseconds
+        )
     return table
 
 
@@ -49,10 +60,10 @@ def _depth_first(trace: Sequence[ReceivedSpan]) -> Iterator[tuple[ReceivedSpan, 
     return walk(None, "")
 
 
-def _bar(span: ReceivedSpan, start: int, length: int) -> Text:
+def _bar(span: ReceivedSpan, start: int, length: int, dash: str) -> Text:
     left = (span.start_ns - start) * _BAR_WIDTH // length
     width = max((span.end_ns - span.start_ns) * _BAR_WIDTH // length, 1)
     left = min(left, _BAR_WIDTH - 1)
     width = min(width, _BAR_WIDTH - left)
     color = "red" if span.status == "error" else "cyan" if span.kind == "server" else "green"
-    return Text(" " * left) + Text("━" * width, style=color)
+    return Text(" " * left) + Text(dash * width, style=color)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +28,53 @@ def test_plugins_are_listed_as_a_table_and_as_json(run: Run) -> None:
     for item in listed:
         assert item["name"] in table.stdout
         assert item["summary"][:30] in table.stdout
+
+
+def test_the_table_shows_a_summary_as_it_is_in_any_encoding(
+    run: Run, tmp_path: Path, distributions: Any
+) -> None:
+    source = "ExporterPlugin(summary='Träge [/spans] [beta]')"
+    distributions.add("acme", "acme_tracing", source, exporter="acme")
+
+    done = run("plugins", PYTHONPATH=str(tmp_path), PYTHONIOENCODING="ascii")
+
+    assert done.returncode == 0, done.stderr
+    assert r"Tr\xe4ge [/spans] [beta]" in done.stdout
+
+
+def test_a_name_that_cannot_be_written_is_told_all_the_same(run: Run, tmp_path: Path) -> None:
+    done = run("validate", os.fsdecode(b"\xff.yaml"))
+
+    assert done.returncode == 1
+    assert done.stderr == "\\udcff.yaml: no such file\n1 problem\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such terminals")
+@pytest.mark.parametrize(("variable", "colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_gets_no_color_where_it_wants_none(
+    variable: dict[str, str], colored: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "none.yaml").write_text("tracing: {exporter_type: none}\n")
+    script = "import sys; from bentotrace.cli import main; sys.exit(main())"
+    environ = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    ours, theirs = os.openpty()
+    try:
+        subprocess.run(
+            [sys.executable, "-c", script, "doctor", "none.yaml"],
+            cwd=tmp_path,
+            env={**environ, "TERM": "xterm", **variable},
+            stdout=theirs,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=60,
+        )
+        written = os.read(ours, 10_000)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+    assert b"nothing is sent" in written
+    assert (b"\x1b[" in written) is colored
 
 
 def test_a_good_file_is_validated(run: Run, tmp_path: Path) -> None:
@@ -89,7 +139,8 @@ def test_the_demo_shows_a_waterfall_for_every_transport_and_loses_nothing(run: R
         pytest.importorskip(needed, reason=f"the demo needs {needed}")
     pytest.importorskip("opentelemetry.instrumentation.asgi", reason="the demo needs it")
 
-    done = run("demo", "--requests", "2", OTEL_TRACES_SAMPLER_ARG="0")
+    elsewhere = {"OTEL_TRACES_SAMPLER": "always_off", "http_proxy": "http://127.0.0.1:9"}
+    done = run("demo", "--requests", "2", OTEL_EXPORTER_JAEGER_USER="iris", **elsewhere)
 
     assert done.returncode == 0, done.stderr
     jaeger = [f"Jaeger over {protocol}" for protocol in ("UDP", "HTTP", "gRPC")]
@@ -105,6 +156,36 @@ def test_the_demo_shows_a_waterfall_for_every_transport_and_loses_nothing(run: R
         assert failed == dropped == pending == 0
     assert done.stdout.count("└─") >= 12
     assert done.stdout.count("predict") == 6
+
+
+def test_the_demo_draws_what_the_terminal_can_show(run: Run) -> None:
+    for needed in ("uvicorn", "grpc", "opentelemetry.proto", "thrift"):
+        pytest.importorskip(needed, reason=f"the demo needs {needed}")
+    pytest.importorskip("opentelemetry.instrumentation.asgi", reason="the demo needs it")
+
+    done = run("demo", "--requests", "1", PYTHONIOENCODING="ascii")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("`- ") >= 6
+    assert "====" in done.stdout
+
+
+def test_the_demo_shows_what_a_backend_says_as_it_is(
+    run: Run, tmp_path: Path, serve: Any, receiver: Any, reply: Any
+) -> None:
+    pytest.importorskip("uvicorn", reason="the demo serves with uvicorn")
+    pytest.importorskip("opentelemetry.instrumentation.asgi", reason="the demo needs it")
+    answer = reply("400 Bad Request", b"[/no] [red]", "Content-Type: text/plain")
+    url = serve(receiver([answer])).url
+    (tmp_path / "refused.yaml").write_text(
+        "tracing:\n  exporter_type: otlp\n  sample_rate: 1\n"
+        f"  otlp: {{protocol: http, endpoint: '{url}'}}\n"
+    )
+
+    done = run("demo", "--config", "refused.yaml", "--requests", "1", no_proxy="127.0.0.1")
+
+    assert done.returncode == 1
+    assert "400 Bad Request: [/no] [red]" in done.stdout
 
 
 def test_the_demo_says_how_many_spans_a_dead_backend_cost(run: Run, tmp_path: Path) -> None:
