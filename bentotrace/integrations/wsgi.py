@@ -33,6 +33,9 @@ with extra("wsgi"):
 
 __all__ = ["TracingMiddleware"]
 
+# Source: RFC 3986, section 3.3: what clients leave as it is, so that patterns find it.
+_IN_PATHS = "/:@!$&'()*+,;="
+
 
 class TracingMiddleware(OpenTelemetryMiddleware):
     """Makes a server span of every request.
@@ -63,7 +66,9 @@ class TracingMiddleware(OpenTelemetryMiddleware):
 def _target(environ: dict[str, Any]) -> str:
     """Put the target of a request together again."""
     path = quote(
-        f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}", encoding="latin1"
+        f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}",
+        safe=_IN_PATHS,
+        encoding="latin1",
     )
     query = environ.get("QUERY_STRING")
     return f"{path}?{query}" if query else path

@@ -73,6 +73,7 @@ def test_without_a_tracing_the_global_one_is_taken(start: Start, receiver: Any) 
     [
         ({"PATH_INFO": "/a b", "QUERY_STRING": "c=d"}, "/a%20b?c=d"),
         ({"PATH_INFO": "/\xc3\xbc", "SCRIPT_NAME": "/shop"}, "/shop/%C3%BC"),
+        ({"PATH_INFO": "/models/iris:predict;v=1"}, "/models/iris:predict;v=1"),
         ({"PATH_INFO": "/a", "REQUEST_URI": "/a;b"}, "/a;b"),
         ({"PATH_INFO": "/a", "RAW_URI": "/a;b"}, None),
     ],
