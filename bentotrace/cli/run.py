@@ -17,7 +17,7 @@ from bentotrace.exceptions import BentotraceError
 __all__ = ["run"]
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.option(
     "-c",
     "--config",

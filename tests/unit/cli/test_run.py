@@ -45,6 +45,13 @@ def test_nothing_to_run_is_wrong_usage(run: Run) -> None:
     assert "Missing argument 'COMMAND...'" in done.stderr
 
 
+def test_an_option_that_it_does_not_have_is_wrong_usage(run: Run) -> None:
+    done = run("run", "--confg", "good.yaml", "--", sys.executable)
+
+    assert done.returncode == 2
+    assert "No such option" in done.stderr
+
+
 def test_the_extra_is_named_where_opentelemetrys_start_is_missing(tmp_path: Path) -> None:
     script = (
         "import sys\n"
