@@ -83,7 +83,7 @@ def _text(name: str) -> str:
         with open(name, "rb") as file:
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        raise _fatal(Position(name), "no such file") from None
+        raise _fatal(Position(name), _absent(name)) from None
     except IsADirectoryError:
         raise _fatal(Position(name), "is a directory; name a YAML file") from None
     except (OSError, ValueError) as error:
@@ -100,6 +100,12 @@ def _text(name: str) -> str:
         column = error.start - data.rfind(b"\n", 0, error.start)
         message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
         raise _fatal(Position(name, line, column), message) from None
+
+
+def _absent(name: str) -> str:
+    if not name:
+        return "the name of the file is empty; is the variable set that it comes from?"
+    return "no such file" + ("; standard input is /dev/stdin" if name == "-" else "")
 
 
 def _fatal(position: Position, message: str) -> ConfigError:

@@ -115,8 +115,12 @@ def test_a_byte_order_mark_is_no_part_of_the_text(write: Write) -> None:
 
 
 def test_a_missing_file_and_a_directory_are_told_apart(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such file"):
+    with pytest.raises(ConfigError, match=r"no such file$"):
         read(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="the name of the file is empty; is the variable set"):
+        read("")
+    with pytest.raises(ConfigError, match="-: no such file; standard input is /dev/stdin"):
+        read("-")
     with pytest.raises(ConfigError, match="is a directory; name a YAML file"):
         read(tmp_path)
 
