@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from traceback import extract_tb
 from typing import Any
 
@@ -61,6 +62,16 @@ class ExporterConfig:
     target: Target | None
     settings: tuple[Setting, ...] = field(repr=False)
     extensions: tuple[Extension, ...] = ()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that must not be shown."""
+        found: list[object] = []
+        for path, leaf in section_of(self.plugin.config).leaves():
+            if leaf.record.secret:
+                value = attrgetter(".".join(path))(self.options)
+                found += value.values() if isinstance(value, Mapping) else [value]
+        return tuple(value for value in found if isinstance(value, str))
 
 
 @frozen

@@ -16,7 +16,7 @@ from bentotrace.doctor.options import Options
 from bentotrace.doctor.place import Place, place_of
 from bentotrace.doctor.probe import Probes, probe
 from bentotrace.doctor.steps import steps_of
-from bentotrace.doctor.trial import Trial, make_and_close, secrets_of, try_out
+from bentotrace.doctor.trial import Trial, make_and_close, try_out
 from bentotrace.doctor.verdict import StepName, Verdict, verdict_of
 from bentotrace.exceptions import PluginError
 from bentotrace.pipeline.announce import no_trace
@@ -123,7 +123,7 @@ def _diagnosis(
         fix=fix,
         trace_id=trace_id,
     )
-    return _masked(found, secrets_of(exporter))
+    return _masked(found, exporter.secrets)
 
 
 def _masked(diagnosis: Diagnosis, secrets: tuple[str, ...]) -> Diagnosis:

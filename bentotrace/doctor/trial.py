@@ -6,9 +6,8 @@ import io
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from operator import attrgetter
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
@@ -22,14 +21,13 @@ from opentelemetry.trace import SpanContext, TraceFlags, format_trace_id
 import bentotrace
 from bentotrace.config.load import ExporterConfig
 from bentotrace.config.options import TracingOptions
-from bentotrace.config.schema import section_of
 from bentotrace.exceptions import PluginError
 from bentotrace.pipeline.exporter import make_guarded
 from bentotrace.pipeline.guard import Delivery, Guard, Reports
 from bentotrace.transport.headers import mask
 from bentotrace.transport.outcome import Outcome, one_line, without_any_credentials
 
-__all__ = ["Trial", "make_and_close", "secrets_of", "try_out"]
+__all__ = ["Trial", "make_and_close", "try_out"]
 
 T = TypeVar("T")
 
@@ -122,7 +120,6 @@ def try_out(
     """
     span = _make_span(resource)
     recorder = _Recorder()
-    secrets = secrets_of(exporter)
     started = time.monotonic()
     with _overheard() as listener:
         guard = _make(exporter, options, resource, recorder)
@@ -142,7 +139,10 @@ def try_out(
             delivery, returned = Delivery(0, 1), False
     error = guard.health.last_error
     # A secret that is cut in two could not be found any more.
-    lines = [mask(without_any_credentials(line), secrets) for line in listener.lines[-_LOG_LINES:]]
+    lines = [
+        mask(without_any_credentials(line), exporter.secrets)
+        for line in listener.lines[-_LOG_LINES:]
+    ]
     context = span.get_span_context()
     assert context is not None
     return Trial(
@@ -154,16 +154,6 @@ def try_out(
         log=tuple(one_line(line, _LOG_LENGTH) for line in lines),
         seconds=time.monotonic() - started,
     )
-
-
-def secrets_of(exporter: ExporterConfig) -> tuple[str, ...]:
-    """Collect the values that must not be shown."""
-    found: list[object] = []
-    for path, leaf in section_of(exporter.plugin.config).leaves():
-        if leaf.record.secret:
-            value = attrgetter(".".join(path))(exporter.options)
-            found += value.values() if isinstance(value, Mapping) else [value]
-    return tuple(value for value in found if isinstance(value, str))
 
 
 def _within(seconds: float, function: Callable[[], T]) -> T:

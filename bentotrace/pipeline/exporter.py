@@ -13,7 +13,8 @@ from bentotrace.config.options import TracingOptions
 from bentotrace.exceptions import PluginError
 from bentotrace.pipeline.guard import Guard, OnExportError, Reports
 from bentotrace.plugin import BuildContext
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.transport.headers import mask
+from bentotrace.transport.outcome import without_any_credentials, without_credentials
 
 __all__ = ["make_guarded"]
 
@@ -63,6 +64,7 @@ def make_guarded(
         endpoint=without_credentials(endpoint),
         logger=logger,
         on_error=on_export_error,
+        secrets=exporter.secrets,
     )
 
 
@@ -74,9 +76,8 @@ def _create(exporter: ExporterConfig, context: BuildContext) -> SpanExporter:
         advice = None
         if isinstance(error, ImportError):
             advice = registry.missing_dependency(error, plugin)
-        raise advice or PluginError(
-            f"exporter {plugin.name!r} cannot be made: {type(error).__name__}: {error}"
-        ) from error
+        told = mask(without_any_credentials(f"{type(error).__name__}: {error}"), exporter.secrets)
+        raise advice or PluginError(f"exporter {plugin.name!r} cannot be made: {told}") from error
     return _checked(made, f"exporter {plugin.name!r} cannot be made: its create()")
 
 

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.pipeline.advice import advice_on
 from bentotrace.pipeline.status import ErrorStatus
+from bentotrace.transport.headers import mask
 from bentotrace.transport.outcome import (
     FailureKind,
     Outcome,
@@ -133,6 +134,7 @@ class Guard:
         endpoint: str,
         logger: logging.Logger,
         on_error: OnExportError | None = None,
+        secrets: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Guard an exporter.
@@ -144,6 +146,7 @@ class Guard:
             endpoint: where the spans go.
             logger: where losses are told.
             on_error: called with each failed export, in the exporting thread.
+            secrets: what must not be quoted from an exception.
             clock: tells the seconds between two summaries.
         """
         self.name = name
@@ -153,6 +156,7 @@ class Guard:
         self._reports = reports
         self._logger = logger
         self._on_error = on_error
+        self._secrets = tuple(secrets)
         self._told_callback = False
         self._clock = clock
         self._quiet_until = 0.0
@@ -328,7 +332,7 @@ class Guard:
     def _explain(self, error: BaseException) -> str:
         try:
             self._logger.debug("exporter %s raised", self.name, exc_info=error)
-            text = without_any_credentials(str(error))
+            text = mask(without_any_credentials(str(error)), self._secrets)
         except Exception:
             text = ""
         return (
