@@ -81,8 +81,12 @@ class _Listener(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.partition(".")[0] != "bentotrace":
+        if record.name.partition(".")[0] == "bentotrace":
+            return
+        try:
             self.lines.append(f"{record.name}: {record.getMessage()}")
+        except Exception:
+            self.handleError(record)
 
 
 def make_and_close(exporter: ExporterConfig, options: TracingOptions, resource: Resource) -> None:

@@ -763,6 +763,14 @@ class TestOtherExporters:
         assert found.fix == "It logged: acme: http://here/ answered 418 to ***"
         assert "s3cr" not in foreign("log much").fix
 
+    def test_a_log_call_that_is_wrong_is_no_failure_of_the_export(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # pytest's own handler raises.
+        monkeypatch.setattr(logging.getLogger(), "handlers", [])
+
+        assert "raised" not in foreign("log wrong").reason
+
     def test_an_exporter_that_does_not_return_is_left(self) -> None:
         found = foreign("hang", timeout=0.2)
 
@@ -847,6 +855,8 @@ class AcmeExporter(SpanExporter):
             logging.getLogger("acme").warning("http://u:p@here/ answered 418 to %s", token)
         if behaviour == "log much":
             logging.getLogger("acme").warning("%s%s", "x" * 285, token)
+        if behaviour == "log wrong":
+            logging.getLogger("acme").warning("%d spans", "some")
         if behaviour == "report":
             self._context.report(self._options.outcome, len(spans))
         return SpanExportResult.FAILURE
