@@ -86,7 +86,11 @@ def _sources(claim: Claim) -> Iterator[Path]:
 
     Looking up a submodule would import its package.
     """
-    top, *below = claim.entry_point.module.split(".")
+    try:
+        top, *below = claim.entry_point.module.split(".")
+    except (AttributeError, ValueError):
+        # The value names no module, as "acme-tracing".
+        return
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):

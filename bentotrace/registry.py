@@ -58,6 +58,8 @@ _INSTALL = {
 }
 """Names that are not ours but well known, and what brings them."""
 
+_UNKNOWN = "unknown"
+
 
 @frozen
 class Claim:
@@ -75,12 +77,14 @@ class Claim:
     @property
     def distribution(self) -> str:
         """The distribution's name, or "unknown"."""
-        return self.entry_point.dist.name if self.entry_point.dist is not None else "unknown"
+        dist = self.entry_point.dist
+        return (dist.name if dist is not None else "") or _UNKNOWN
 
     @property
     def version(self) -> str:
         """The distribution's version, or "unknown"."""
-        return self.entry_point.dist.version if self.entry_point.dist is not None else "unknown"
+        dist = self.entry_point.dist
+        return (dist.version if dist is not None else "") or _UNKNOWN
 
     @property
     def what(self) -> str:

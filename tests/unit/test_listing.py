@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 LIST = """
     import json, sys
     import attrs
@@ -57,3 +59,20 @@ def test_a_name_claimed_twice_is_marked(distributions: Any) -> None:
     assert found["acme:console"]["duplicate"]
     assert found["bentotrace:console"]["duplicate"]
     assert not found["bentotrace:otlp"]["duplicate"]
+
+
+@pytest.mark.parametrize("value", ["acme-tracing", "acme tracing", "acme:"])
+def test_an_entry_point_that_names_no_module_is_listed_all_the_same(
+    value: str, distributions: Any
+) -> None:
+    distributions.add("acme", "acme_tracing", "", exporter="acme", value=value)
+
+    assert listed(distributions)["acme:acme"]["version"] == "1.5"
+
+
+def test_a_distribution_without_metadata_is_unknown(distributions: Any) -> None:
+    distributions.add("acme", "acme_tracing", "", exporter="acme")
+    (metadata,) = distributions.directory.glob("*.dist-info/METADATA")
+    metadata.unlink()
+
+    assert listed(distributions)["unknown:acme"]["version"] == "unknown"
