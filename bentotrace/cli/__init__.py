@@ -19,6 +19,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subcommand may have more.
     """
     try:
+        # Some commands import it late; click alone comes with other packages.
+        import rich  # noqa: F401
+
         from bentotrace.cli.app import run
     except ImportError as error:
         if error.name is None or error.name.partition(".")[0] not in {"click", "rich"}:

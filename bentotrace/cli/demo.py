@@ -30,6 +30,8 @@ _FLOWERS = (
     {"sepal_length": 6.7, "sepal_width": 3.0, "petal_length": 5.8, "petal_width": 2.2},
 )
 _WAIT = 10.0
+_NEEDED = ("opentelemetry.instrumentation.asgi", "uvicorn")
+_NEEDED_TO_RECEIVE = ("google.protobuf", "grpc", "opentelemetry.proto", "thrift")
 
 
 @frozen
@@ -61,7 +63,7 @@ def demo(file: str | None, requests: int) -> int:
     try:
         from rich.console import Console
 
-        for needed in ("opentelemetry.instrumentation.asgi", "uvicorn"):
+        for needed in (*_NEEDED, *(_NEEDED_TO_RECEIVE if file is None else ())):
             importlib.import_module(needed)
     except ImportError as error:
         raise BentotraceError(

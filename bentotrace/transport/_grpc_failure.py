@@ -164,7 +164,7 @@ def _diagnose_connecting(
             reason = f"the connection to {target} broke off ({told})"
             return FailureKind.DISCONNECTED, reason, True
         return None
-    if "Connection refused" in told:
+    if "Connection refused" in told or "No such file or directory" in told:
         return FailureKind.REFUSED, f"connection refused: nothing listens on {target}", True
     if any(words in told for words in _SILENT):
         reason = f"the server at {target} was connected to and said nothing in time ({told})"

@@ -200,3 +200,31 @@ def test_the_demo_says_how_many_spans_a_dead_backend_cost(run: Run, tmp_path: Pa
 
     assert done.returncode == 1
     assert "nothing listens on 127.0.0.1:9" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("absent", "command", "said"),
+    [
+        ("click", "plugins", "the command bentotrace needs click; pip install 'bentotrace[cli]'"),
+        ("rich", "plugins", "the command bentotrace needs rich; pip install 'bentotrace[cli]'"),
+        ("thrift", "demo", "the demo needs thrift; pip install 'bentotrace[demo]'"),
+    ],
+)
+def test_what_is_not_installed_is_named_with_its_extra(
+    absent: str, command: str, said: str
+) -> None:
+    if command == "demo":
+        for needed in ("uvicorn", "grpc", "opentelemetry.proto"):
+            pytest.importorskip(needed, reason=f"the demo needs {needed}, too")
+        pytest.importorskip("opentelemetry.instrumentation.asgi", reason="the demo needs it, too")
+    script = (
+        f"import sys; sys.modules[{absent!r}] = None\n"
+        f"from bentotrace.cli import main; sys.exit(main([{command!r}]))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+
+    assert done.returncode in {1, 2}
+    assert (done.stdout, done.stderr) == ("", f"{said}\n")

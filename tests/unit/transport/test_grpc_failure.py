@@ -31,6 +31,13 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             "connection refused: nothing listens on host:4317",
         ),
         (
+            "failed to connect to all addresses; last error: UNKNOWN: unix:/tmp/otlp.sock: "
+            "connect failed: addr: unix:/tmp/otlp.sock error: No such file or directory",
+            FailureKind.REFUSED,
+            True,
+            "connection refused: nothing listens on host:4317",
+        ),
+        (
             FAILED + "Failed to connect to remote host: No route to host",
             FailureKind.UNREACHABLE,
             True,
