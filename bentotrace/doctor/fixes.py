@@ -164,9 +164,14 @@ def _client_certificate(case: Case) -> str:
 
 
 def _tls(case: Case) -> str:
+    given = case.options.source("client_certificate_file")
+    client = "asks for a client certificate"
+    if given is not None:
+        option = case.options.name("client_certificate_file")
+        client = f"trusts the client certificate in {option} ({given})"
     return (
-        "Look at the receiver's log, its TLS versions and whether it asks for a client "
-        f"certificate; check the port in {case.options.endpoint}."
+        f"Look at the receiver's log, its TLS versions and whether it {client}; check the port in "
+        f"{case.options.endpoint}."
     )
 
 
@@ -235,6 +240,12 @@ def _not_found(case: Case) -> str:
     if place.proxy is not None:
         return f"Correct the path in {case.options.endpoint}{usual}."
     found = find_path(name, place)
+    if found is None and case.known is not None and place.path == case.known.path:
+        return (
+            f"{place.path} is the usual path, and no path of a well-known receiver is served on "
+            f"{case.peer}: correct host and port in {case.options.endpoint}, or write the path "
+            "that the receiver has there."
+        )
     if found is None:
         return (
             f"Correct the path in {case.options.endpoint}{usual}; no path of a well-known receiver "

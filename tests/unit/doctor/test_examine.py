@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -170,9 +171,13 @@ class TestHTTP:
     def test_a_server_of_no_known_path_is_said_to_be_another_s(
         self, serve: Any, reply: Any, read_head: Any, diagnose: Diagnose
     ) -> None:
-        found = diagnose("otlp", http(serve(serving(set(), reply, read_head)).url))
+        url = serve(serving(set(), reply, read_head)).url
+        usual = diagnose("otlp", http(url))
+        other = diagnose("otlp", http(f"{url}/collect"))
 
-        assert "no path of a well-known receiver is served" in found.fix
+        assert usual.fix.startswith("/v1/traces is the usual path, and no path of a well-known")
+        assert other.fix.startswith("Correct the path in otlp.endpoint")
+        assert "usually /v1/traces; no path of a well-known receiver is served" in other.fix
 
     def test_a_web_page_is_no_receiver(
         self, serve: Any, receiver: Any, reply: Any, diagnose: Diagnose
@@ -553,6 +558,25 @@ def test_a_server_that_asks_for_a_client_certificate(
     assert over_otlp.verdict is over_zipkin.verdict is Verdict.CLIENT_CERTIFICATE
     assert "otlp.http.client_certificate_file and otlp.http.client_key_file" in over_otlp.fix
     assert "The exporter zipkin shows none" in over_zipkin.fix
+
+
+def test_a_server_that_does_not_trust_the_client_certificate(
+    serve: Any, receiver: Any, certificates: Any, other_certificates: Any, diagnose: Diagnose
+) -> None:
+    context = certificates.server_context(ask_client=True)
+    # Within TLS 1.3 the client is told only after its request, and a reset may come before that.
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    port = serve(receiver(), context=context).port
+    files = {
+        "certificate_file": certificates.ca_file,
+        "client_certificate_file": other_certificates.client_cert_file,
+        "client_key_file": other_certificates.client_key_file,
+    }
+
+    found = diagnose("otlp", http(f"https://localhost:{port}", **files))
+
+    assert found.verdict is Verdict.TLS
+    assert "trusts the client certificate in otlp.http.client_certificate_file (" in found.fix
 
 
 class TestGRPC:
