@@ -86,11 +86,9 @@ def _sources(claim: Claim) -> Iterator[Path]:
 
     Looking up a submodule would import its package.
     """
-    try:
-        top, *below = claim.entry_point.module.split(".")
-    except (AttributeError, ValueError):
-        # The value names no module, as "acme-tracing".
-        return
+    # Not all that a distribution may write is a module's name.
+    name = claim.entry_point.value.partition(":")[0].partition("[")[0].strip()
+    top, *below = name.split(".")
     try:
         spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):

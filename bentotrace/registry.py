@@ -58,8 +58,6 @@ _INSTALL = {
 }
 """Names that are not ours but well known, and what brings them."""
 
-_UNKNOWN = "unknown"
-
 
 @frozen
 class Claim:
@@ -77,14 +75,17 @@ class Claim:
     @property
     def distribution(self) -> str:
         """The distribution's name, or "unknown"."""
-        dist = self.entry_point.dist
-        return (dist.name if dist is not None else "") or _UNKNOWN
+        return self._said("Name")
 
     @property
     def version(self) -> str:
         """The distribution's version, or "unknown"."""
+        return self._said("Version")
+
+    def _said(self, field: str) -> str:
         dist = self.entry_point.dist
-        return (dist.version if dist is not None else "") or _UNKNOWN
+        found = dist.metadata.get_all(field) if dist is not None else None
+        return str(found[0]) if found else "unknown"
 
     @property
     def what(self) -> str:

@@ -163,7 +163,7 @@ def _wrapped(text: str, indent: str) -> str:
 
 def _marks() -> Mapping[str, str]:
     try:
-        "".join(_MARKS.values()).encode(getattr(sys.stdout, "encoding", None) or "ascii")
+        "".join(_MARKS.values()).encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
         return _ASCII_MARKS
     return _MARKS

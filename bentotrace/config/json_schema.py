@@ -63,6 +63,8 @@ def json_schema(report: Report, exporter: str | None = None) -> _Schema:
         PluginError: the plugin of that exporter cannot be used.
     """
     if exporter is not None:
+        if exporter == registry.NONE:
+            raise PluginError(f"the exporter {exporter} exports nothing, and has no section")
         head = {"$schema": _DIALECT, "title": f"bentotrace: the section {exporter}"}
         return {**head, **_describe(registry.load(exporter)), "$defs": _DEFINITIONS}
     tracing = _tracing(_describe_all(report))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -237,23 +235,3 @@ def test_a_missing_dependency_is_a_mistake_of_the_configuration(run: Run, tmp_pa
 
     assert done.returncode == Verdict.CONFIGURATION.exit_code
     assert "✗ configuration   exporter 'otlp' needs grpc, which is not installed;" in done.stdout
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="it is a shell that closes the output")
-def test_an_output_that_is_closed_changes_no_exit_code(tmp_path: Path, free_port: int) -> None:
-    (tmp_path / "f.yaml").write_text(
-        "tracing: {exporter_type: zipkin, sample_rate: 1, "
-        f"zipkin: {{endpoint: 'http://127.0.0.1:{free_port}'}}}}\n"
-    )
-    script = "import sys; from bentotrace.cli import main; sys.exit(main(['doctor', 'f.yaml']))"
-
-    done = subprocess.run(
-        f'{shlex.quote(sys.executable)} -c "{script}" >&-',
-        shell=True,
-        cwd=tmp_path,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-    )
-
-    assert (done.returncode, done.stderr) == (Verdict.CLOSED_PORT.exit_code, "")

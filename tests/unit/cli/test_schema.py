@@ -155,3 +155,10 @@ def test_every_annotation_of_a_plugin_has_a_schema(run: Run, distributions: Any)
         "level": "high",
         "ports": [1, 2],
     }
+
+
+def test_the_exporter_none_has_no_section(run: Run) -> None:
+    done = run("schema", "none")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "the exporter none exports nothing, and has no section\n"
