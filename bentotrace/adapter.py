@@ -11,7 +11,7 @@ import enum
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import attrs
@@ -45,11 +45,16 @@ def adapt(claim: object, exporter: Any) -> ExporterPlugin:
         exporter: what it loaded: a class, or a function that returns an exporter.
 
     Raises:
-        InvalidPluginError: it cannot be called.
+        InvalidPluginError: it cannot be called, or does not tell what it takes.
     """
     if not callable(exporter):
         raise InvalidPluginError(str(claim), f"it is {type(exporter).__name__}, not an exporter")
-    config = _schema(exporter)
+    try:
+        parameters = inspect.signature(exporter).parameters
+    except ValueError as error:
+        reason = f"it does not tell what its constructor takes: {error}"
+        raise InvalidPluginError(str(claim), reason) from error
+    config = _schema(exporter, parameters)
     takes_timeout = "timeout" in {field.name for field in attrs.fields(config)}
 
     def create(options: Any, context: BuildContext) -> SpanExporter:
@@ -73,11 +78,11 @@ def adapt(claim: object, exporter: Any) -> ExporterPlugin:
     )
 
 
-def _schema(exporter: Callable[..., Any]) -> type:
+def _schema(exporter: Callable[..., Any], parameters: Mapping[str, inspect.Parameter]) -> type:
     fields: dict[str, Any] = {}
     annotations: dict[str, Any] = {}
     hints = _hints(exporter)
-    for parameter in inspect.signature(exporter).parameters.values():
+    for parameter in parameters.values():
         named = parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
         if not named or parameter.name.startswith("_"):
             continue
@@ -100,7 +105,7 @@ def _hints(exporter: Callable[..., Any]) -> dict[str, Any]:
     function = exporter.__init__ if inspect.isclass(exporter) else exporter
     try:
         return typing.get_type_hints(function)
-    except (NameError, TypeError):
+    except (AttributeError, NameError, TypeError):
         # Annotations that name what is only imported for type checkers.
         return {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
 
 import bentotrace
@@ -81,6 +82,19 @@ def test_its_options_are_checked_against_its_constructor(distributions: Any) -> 
 def test_what_cannot_be_called_is_no_exporter() -> None:
     with pytest.raises(InvalidPluginError, match="it is str, not an exporter"):
         adapt("acme", "exporter")
+
+
+def test_what_does_not_tell_what_it_takes_cannot_be_configured() -> None:
+    with pytest.raises(InvalidPluginError, match="does not tell what its constructor takes"):
+        adapt("acme", dict)
+
+
+def test_an_annotation_that_is_nowhere_takes_anything() -> None:
+    class Exporter:
+        def __init__(self, path: pytest.Nowhere = None) -> None:  # type: ignore[name-defined]
+            pass
+
+    assert [field.name for field in attrs.fields(adapt("acme", Exporter).config)] == ["path"]
 
 
 def test_upstreams_otlp_exporter_runs_by_its_name() -> None:
