@@ -6,6 +6,10 @@ from typing import Any
 import pytest
 from opentelemetry import trace as trace_api
 
+pytest.importorskip(
+    "opentelemetry.instrumentation.asgi", reason="a BentoML service has its middleware"
+)
+
 from bentotrace.integrations.bentoml.exclusion import Excluded, ExclusionMiddleware
 from bentotrace.pipeline.urls import URLPatterns
 
