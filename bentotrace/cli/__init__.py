@@ -19,7 +19,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subcommand may have more.
     """
     try:
-        # Some commands import it late; click alone comes with other packages.
+        # Some commands import rich late; click alone comes with other packages.
+        import click  # noqa: F401
         import rich  # noqa: F401
 
         from bentotrace.cli.app import run
