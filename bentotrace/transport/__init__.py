@@ -6,7 +6,7 @@ returns an :class:`Outcome` within the timeout and never raises for what the net
 =============  ===================================================================================
 module         what is in it
 =============  ===================================================================================
-``http``       :class:`~bentotrace.transport.http.HTTPTransport`: POST, on urllib3's connections
+``http``       :class:`~bentotrace.transport.http.HTTPTransport`: POST, in HTTP/1.1
 ``grpc``       :class:`~bentotrace.transport.grpc.GRPCTransport`: one unary method, on grpcio
 ``udp``        :class:`~bentotrace.transport.udp.UDPTransport`: datagrams that fit, at a pace
 ``halving``    :func:`~bentotrace.transport.halving.send_in_halves`: less at a time when asked
@@ -21,7 +21,7 @@ module         what is in it
 ``suppression``  :func:`suppress_instrumentation`: no spans about sending spans
 =============  ===================================================================================
 
-Importing this package costs neither urllib3, ``ssl`` nor grpc; import
+Importing this package costs neither ``ssl`` nor grpc; import
 ``bentotrace.transport.http`` or ``bentotrace.transport.grpc`` for a transport.
 """
 

@@ -116,5 +116,7 @@ class Connections:
         """Return the context for new connections; a new one when a file was replaced."""
         version = config.version()
         if self._ssl_context is None or self._ssl_context[0] != version:
-            self._ssl_context = (version, make_ssl_context(config))
+            context = make_ssl_context(config)
+            context.set_alpn_protocols(["http/1.1"])
+            self._ssl_context = (version, context)
         return self._ssl_context[1]

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import errno
-import html
-import http.client
 import json
 import math
 import re
 import socket
-import ssl
 import time
 from collections.abc import Iterable
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 
-from bentotrace.transport._http_connection import Answer, is_disconnection
+from bentotrace.transport._http_answer import Answer, NotHTTPError
+from bentotrace.transport._http_connection import TunnelRefusedError, is_disconnection
 from bentotrace.transport.headers import mask
 from bentotrace.transport.outcome import (
     FailureDetail,
@@ -25,6 +21,7 @@ from bentotrace.transport.outcome import (
 )
 from bentotrace.transport.retry import Attempt
 from bentotrace.transport.rpc_status import read_rpc_status
+from bentotrace.transport.tls import is_tls_error
 
 __all__ = ["attempt_from_answer", "attempt_from_error", "parse_retry_after"]
 
@@ -56,19 +53,9 @@ _DETAILS_OF_PHASES = {
     "connecting": FailureDetail.CONNECTING,
     "handshake": FailureDetail.HANDSHAKE,
 }
-# Source: OpenSSL, x509_vfy.h.
-_DETAILS_OF_VERIFY_CODES = {
-    9: FailureDetail.CERTIFICATE_TIME,
-    10: FailureDetail.CERTIFICATE_TIME,
-    **dict.fromkeys((2, 18, 19, 20, 21), FailureDetail.CERTIFICATE_AUTHORITY),
-    62: FailureDetail.CERTIFICATE_NAME,
-    64: FailureDetail.CERTIFICATE_NAME,
-}
-_PLAINTEXT = ("WRONG_VERSION_NUMBER", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
 # What Go's servers and nginx say, in plaintext, to who speaks plaintext to them.
 _TLS_EXPECTED = ("HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port")
 _TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
-_TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3}) ?(.*)", re.DOTALL)
 
 
 def attempt_from_answer(answer: Answer, secrets: Iterable[str]) -> Attempt:
@@ -92,7 +79,7 @@ def attempt_from_answer(answer: Answer, secrets: Iterable[str]) -> Attempt:
             body=answer.body,
         )
     if 300 <= answer.status < 400:
-        location = mask(without_credentials(answer.headers.get("Location", "nowhere")), secrets)
+        location = mask(without_credentials(answer.headers.get("location", "nowhere")), secrets)
         reason = f"{told}: redirects are not followed; the endpoint moved to {one_line(location)}"
     else:
         message = one_line(mask(_message(answer), secrets))
@@ -106,7 +93,7 @@ def attempt_from_answer(answer: Answer, secrets: Iterable[str]) -> Attempt:
         reason=reason,
         body=answer.body,
         retryable=answer.status in _RETRYABLE,
-        delay=parse_retry_after(answer.headers.get("Retry-After")),
+        delay=parse_retry_after(answer.headers.get("retry-after")),
     )
 
 
@@ -144,19 +131,15 @@ def _detail(error: Exception, phase: str) -> FailureDetail | None:
     """Return which failure of its kind it is."""
     if isinstance(error, TimeoutError):
         return _DETAILS_OF_PHASES.get(phase)
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return _DETAILS_OF_VERIFY_CODES.get(error.verify_code)
-    if isinstance(error, ssl.SSLError):
-        code = (error.reason or "").upper()
-        if code in _PLAINTEXT:
-            return FailureDetail.NO_TLS
-        return FailureDetail.CLIENT_CERTIFICATE if "CERTIFICATE_REQUIRED" in code else None
-    if isinstance(error, http.client.BadStatusLine):
-        line = str(error.args[0])
-        if line.startswith("\x15\x03"):
+    if is_tls_error(error):
+        from bentotrace.transport._tls_failure import detail_of
+
+        return detail_of(error)
+    if isinstance(error, NotHTTPError):
+        if error.start.startswith("\x15\x03"):
             return FailureDetail.NEEDS_TLS
         # An HTTP/2 server begins with a SETTINGS frame: three bytes of length, then its type, 4.
-        if line.startswith("\0") and line[3:4] == "\x04":
+        if error.start.startswith("\0") and error.start[3:4] == "\x04":
             return FailureDetail.NEEDS_GRPC
     return None
 
@@ -166,8 +149,10 @@ def _diagnose(
 ) -> tuple[FailureKind, str, bool]:
     """Return kind, reason, and whether another attempt may fare better."""
     told = one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
-    if isinstance(error, ssl.SSLError) and not is_disconnection(error):
-        return FailureKind.TLS, _tls_reason(error, detail), False
+    if is_tls_error(error) and not is_disconnection(error):
+        from bentotrace.transport._tls_failure import reason_of
+
+        return FailureKind.TLS, reason_of(error, detail), False
     if isinstance(error, TimeoutError):
         reason = f"{_PHASES.get(phase, phase)} within the {timeout:.3g} s timeout"
         return FailureKind.TIMEOUT, reason, True
@@ -184,46 +169,27 @@ def _diagnose(
         else:
             reason = "the server closed the connection without an answer"
         return FailureKind.DISCONNECTED, reason, True
-    if isinstance(error, OSError):
-        if error.errno in _UNREACHABLE:
-            return FailureKind.UNREACHABLE, f"cannot reach {peer}: {told}", True
-        refused = _TUNNEL_REFUSED.match(str(error))
-        if refused is not None:
-            status = int(refused[1])
-            reason = f"it refused the tunnel: {refused[1]} {one_line(refused[2])}".rstrip()
-            return FailureKind.PROXY, reason, status in _RETRYABLE
-    if isinstance(error, http.client.HTTPException):
+    if isinstance(error, TunnelRefusedError):
+        reason = f"it refused the tunnel: {error.status} {one_line(error.phrase)}".rstrip()
+        return FailureKind.PROXY, reason, error.status in _RETRYABLE
+    if isinstance(error, OSError) and error.errno in _UNREACHABLE:
+        return FailureKind.UNREACHABLE, f"cannot reach {peer}: {told}", True
+    if isinstance(error, NotHTTPError):
         return FailureKind.PROTOCOL, _protocol_reason(error, detail), False
     return FailureKind.UNEXPECTED, f"{type(error).__name__}: {told}", False
 
 
-def _tls_reason(error: ssl.SSLError, detail: FailureDetail | None) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        reason = f"the server's certificate is not trusted: {error.verify_message}"
-        if detail is FailureDetail.CERTIFICATE_AUTHORITY:
-            reason += "; name its authority's certificate file"
-        return one_line(reason)
-    if detail is FailureDetail.NO_TLS:
-        return "the server does not speak TLS on this port; an http:// endpoint may be meant"
-    if detail is FailureDetail.CLIENT_CERTIFICATE:
-        return "the server asks for a client certificate"
-    told = (error.reason or str(error)).replace("_", " ").lower()
-    return one_line(f"TLS failed: {told}")
-
-
-def _protocol_reason(error: http.client.HTTPException, detail: FailureDetail | None) -> str:
+def _protocol_reason(error: NotHTTPError, detail: FailureDetail | None) -> str:
     if detail is FailureDetail.NEEDS_TLS:
         return "the answer is TLS, not HTTP; an https:// endpoint may be meant"
     if detail is FailureDetail.NEEDS_GRPC:
         return "the answer is HTTP/2, not HTTP/1.1; this may be a gRPC port"
-    line = str(error.args[0]) if isinstance(error, http.client.BadStatusLine) else ""
-    told = one_line(line or str(error) or type(error).__name__)
-    return f"the answer is not HTTP: {told}"
+    return f"the answer is not HTTP: {one_line(str(error))}"
 
 
 def _message(answer: Answer) -> str:
     """Return the server's own words, from whichever form it put them in."""
-    kind = answer.headers.get_content_type()
+    kind = answer.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
     if kind == "application/x-protobuf":
         try:
             return read_rpc_status(answer.body).message
@@ -239,6 +205,8 @@ def _message(answer: Answer) -> str:
             if isinstance(content, dict) and isinstance(content.get(key), str):
                 return str(content[key])
     if kind == "text/html":
+        import html  # here, for its table of entities is large
+
         return html.unescape(_TAGS.sub(" ", text))
     return text if kind.startswith("text/") or kind.endswith("json") else ""
 
@@ -254,6 +222,8 @@ def parse_retry_after(value: str | None) -> float | None:
     try:
         seconds = float(value)
     except ValueError:
+        from email.utils import parsedate_to_datetime  # here, for hardly a server sends a date
+
         try:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
         except (TypeError, ValueError, OverflowError):
@@ -263,6 +233,8 @@ def parse_retry_after(value: str | None) -> float | None:
 
 
 def _phrase(status: int) -> str:
+    from http import HTTPStatus  # here, for hardly a server leaves the phrase out
+
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -1,9 +1,8 @@
 """Sending over HTTP: one POST per call, on connections that are kept.
 
-The connections are urllib3's, with a deadline and a way to end them from another thread; its pool
-is not used, because a call has to reach into the connection it runs on, and because a request of
-the pool releases the GIL seven times where four are enough, which in a busy process decides how
-many spans are dropped.
+The connections are our own, because every step of a call looks at one deadline, another thread may
+end it, and the GIL is released four times where the pool of urllib3 does so seven times, which in a
+busy process decides how many spans are dropped.
 """
 
 from __future__ import annotations
@@ -12,14 +11,11 @@ import logging
 import os
 import zlib
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Literal
 
-from bentotrace.transport._http_connection import (
-    Answer,
-    Connection,
-    is_disconnection,
-    make_connection,
-)
+from bentotrace.transport._http_answer import Answer
+from bentotrace.transport._http_connection import Connection, is_disconnection
 from bentotrace.transport._http_connections import Connections, Route
 from bentotrace.transport._http_failure import attempt_from_answer, attempt_from_error
 from bentotrace.transport.deadline import Deadline, checked_timeout
@@ -95,6 +91,8 @@ class HTTPTransport:
         self._tls = tls or TLSConfig()
         if self._url.scheme == "https":
             self._tls.check()
+            # Here, since the exporting thread of a busy process would take long for it.
+            import_module("ssl")
         self._backoff = backoff or Backoff()
         self._on_retry = on_retry
         self._by_process: dict[int, Connections] = {}
@@ -231,8 +229,7 @@ class HTTPTransport:
 
     def _new_connection(self, connections: Connections, route: Route) -> Connection:
         url = self._url
-        connection = make_connection(
-            url.scheme,
+        connection = Connection(
             url.host,
             url.port,
             proxy=route.proxy,

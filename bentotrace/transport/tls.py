@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
 if TYPE_CHECKING:
     import ssl
+    from typing import TypeGuard
 
-__all__ = ["TLSConfig", "TLSFileError", "make_ssl_context"]
+__all__ = ["TLSConfig", "TLSFileError", "is_end_of_tls", "is_tls_error", "make_ssl_context"]
 
 _CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
 _TRUSTED_CERTIFICATE = b"-----BEGIN TRUSTED CERTIFICATE-----"
@@ -129,6 +131,22 @@ def make_ssl_context(config: TLSConfig) -> ssl.SSLContext:
             option = "cert_file" if config.key_file is None else "key_file"
             raise TLSFileError(option, config.key_file or config.cert_file, what) from error
     return context
+
+
+def is_tls_error(error: BaseException) -> TypeGuard[ssl.SSLError]:
+    """Tell whether TLS raised it."""
+    return _is_of_ssl(error, "SSLError")
+
+
+def is_end_of_tls(error: BaseException) -> bool:
+    """Tell whether it says that the other side ended TLS, or the connection under it."""
+    return _is_of_ssl(error, "SSLEOFError", "SSLZeroReturnError")
+
+
+def _is_of_ssl(error: BaseException, *names: str) -> bool:
+    # What raised it has imported ssl, which whoever speaks no TLS does without.
+    module = sys.modules.get("ssl")
+    return module is not None and isinstance(error, tuple(getattr(module, name) for name in names))
 
 
 def _read(option: str, path: str, marks: tuple[bytes, ...], what: str) -> bytes:

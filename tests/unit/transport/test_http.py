@@ -256,13 +256,13 @@ def test_instrumentation_is_suppressed_during_a_send(
     serve: Any, receiver: Any, http: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[object] = []
-    exchange = connection_module._DeadlineMixin.exchange
+    exchange = connection_module.Connection.exchange
 
     def spy(*args: Any) -> Any:
         seen.append(context.get_value("suppress_instrumentation"))
         return exchange(*args)
 
-    monkeypatch.setattr(connection_module._DeadlineMixin, "exchange", spy)
+    monkeypatch.setattr(connection_module.Connection, "exchange", spy)
     assert http(serve(receiver()).url).send(BODY).ok
     assert seen == [True]
     assert context.get_value("suppress_instrumentation") is None
@@ -274,7 +274,7 @@ def test_an_unexpected_error_is_an_outcome_too(
     def broken(*_: Any) -> Any:
         raise RuntimeError("what is this")
 
-    monkeypatch.setattr(connection_module._DeadlineMixin, "exchange", broken)
+    monkeypatch.setattr(connection_module.Connection, "exchange", broken)
     outcome = http(serve(receiver()).url).send(BODY)
     assert outcome.kind is FailureKind.UNEXPECTED
     assert outcome.reason == "RuntimeError: what is this"

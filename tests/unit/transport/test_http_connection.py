@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import http.client
 import random
 import socket
 import ssl
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bentotrace.transport._http_connection import BODY_LIMIT
+from bentotrace.transport._http_answer import BODY_LIMIT
 from bentotrace.transport.outcome import FailureKind
 from bentotrace.transport.tls import TLSConfig
 
@@ -389,7 +388,3 @@ def test_the_interpreter_s_end_starts_no_resolver_thread(
 
     monkeypatch.setattr(threading.Thread, "start", start)
     assert transport.send(b"x").ok
-
-
-def test_http_client_still_names_what_the_connection_relies_on() -> None:
-    assert {"isclosed", "begin", "read", "close"} <= set(dir(http.client.HTTPResponse))

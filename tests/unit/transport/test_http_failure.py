@@ -93,7 +93,7 @@ def answering(answer: bytes) -> Any:
         ),
         (b"HTTP/1.1 abc\r\n\r\n", "the answer is not HTTP: HTTP/1.1 abc", None),
         (
-            b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n",
+            b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 20_000 + b"\r\n",
             "the answer is not HTTP: got more",
             None,
         ),

@@ -23,12 +23,13 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     assert not HEAVY & modules_after("import bentotrace.transport")
 
 
-def test_sending_imports_nothing_more(free_port: int) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_sending_imports_nothing_more(free_port: int, scheme: str) -> None:
     # In a busy process an import under way takes hundreds of milliseconds, and costs spans.
     loaded = modules_after(
         "import sys\n"
         "from bentotrace.transport.http import HTTPTransport\n"
-        f"t = HTTPTransport('http://127.0.0.1:{free_port}', timeout=0.1, content_type='a/b', "
+        f"t = HTTPTransport('{scheme}://127.0.0.1:{free_port}', timeout=0.1, content_type='a/b', "
         "user_agent='x')\n"
         "before = set(sys.modules)\n"
         "t.send(b'')\n"
@@ -37,15 +38,17 @@ def test_sending_imports_nothing_more(free_port: int) -> None:
     assert loaded <= {"encodings.idna", "stringprep", "unicodedata"}
 
 
-def test_the_http_transport_does_without_grpc(free_port: int) -> None:
+@pytest.mark.parametrize(("scheme", "heavy"), [("http", set()), ("https", {"ssl"})])
+def test_the_http_transport_imports_ssl_for_https_and_nothing_else_that_is_heavy(
+    free_port: int, scheme: str, heavy: set[str]
+) -> None:
     loaded = modules_after(
         "from bentotrace.transport.http import HTTPTransport\n"
-        f"t = HTTPTransport('http://127.0.0.1:{free_port}', timeout=0.1, content_type='a/b', "
+        f"t = HTTPTransport('{scheme}://127.0.0.1:{free_port}', timeout=0.1, content_type='a/b', "
         "user_agent='x')\n"
         "assert t.send(b'').kind.value == 'refused'"
     )
-    assert "urllib3" in loaded
-    assert not {"grpc", "requests", "google.protobuf"} & loaded
+    assert HEAVY & loaded == heavy
 
 
 def test_without_grpcio_the_import_error_names_grpc() -> None:
