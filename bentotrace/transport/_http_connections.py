@@ -40,7 +40,7 @@ class Route:
     head: bytes = field(repr=False)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Connections:
     """One process's connections, and what it takes to open more.
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-
-from attrs import frozen
+from typing import NamedTuple
 
 __all__ = ["Deadline", "checked_timeout"]
 
 
-@frozen
-class Deadline:
+class Deadline(NamedTuple):
     """A point in time that a call must not pass.
 
     Attributes:

@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from attrs import frozen
 
@@ -15,8 +16,7 @@ from bentotrace.transport.outcome import FailureDetail, FailureKind, Outcome
 __all__ = ["Attempt", "Backoff", "send_with_retries", "untold"]
 
 
-@frozen
-class Attempt:
+class Attempt(NamedTuple):
     """What one attempt came to; see :class:`~bentotrace.transport.outcome.Outcome`.
 
     Attributes:

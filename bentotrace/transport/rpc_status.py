@@ -6,7 +6,7 @@ response. Source of the numbers: google/rpc/status.proto and google/rpc/error_de
 
 from __future__ import annotations
 
-from attrs import frozen
+from typing import NamedTuple
 
 from bentotrace.transport.protobuf import LENGTH, VARINT, read_fields
 
@@ -16,8 +16,7 @@ _RETRY_INFO = b"google.rpc.RetryInfo"
 _INT64 = 1 << 64
 
 
-@frozen
-class RPCStatus:
+class RPCStatus(NamedTuple):
     """What a ``google.rpc.Status`` says.
 
     Attributes:
