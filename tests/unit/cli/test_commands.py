@@ -232,3 +232,55 @@ def test_what_is_not_installed_is_named_with_its_extra(
 
     assert done.returncode in {1, 2}
     assert (done.stdout, done.stderr) == ("", f"{said}\n")
+
+
+def ends_with(output: Any, *arguments: str) -> tuple[int, str]:
+    """Give exit code and standard error of the command when its output goes there."""
+    script = "import sys; from bentotrace.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=90,
+    )
+    return done.returncode, done.stderr
+
+
+PRINTS = pytest.mark.parametrize(
+    "arguments", [("schema",), ("plugins",), ("plugins", "--json"), ("--help",)], ids=" ".join
+)
+
+
+@PRINTS
+def test_a_reader_that_has_seen_enough_ends_the_command_in_silence(
+    arguments: tuple[str, ...],
+) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "wb") as output:
+        assert ends_with(output, *arguments) == (141, "")
+
+
+@PRINTS
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
+def test_output_that_cannot_be_written_is_told_in_one_line(arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "wb") as output:
+        code, told = ends_with(output, *arguments)
+    assert (code, told) == (74, "the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the output here")
+@pytest.mark.parametrize(("command", "code"), [("plugins", 0), ("doctor none.yaml", 0)])
+def test_a_closed_output_does_not_hurt(command: str, code: int, tmp_path: Path) -> None:
+    (tmp_path / "none.yaml").write_text("tracing: {exporter_type: none}\n")
+    script = "import sys; from bentotrace.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        f"'{sys.executable}' -c '{script}' {command} >&-",
+        shell=True,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=90,
+    )
+    assert (done.returncode, done.stderr) == (code, "")
