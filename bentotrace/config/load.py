@@ -26,6 +26,7 @@ from bentotrace.exceptions import BentotraceError, ConfigError, PluginError, Unk
 from bentotrace.extensions import Extension, load_extension
 from bentotrace.extensions import names as extension_names
 from bentotrace.plugin import ExporterPlugin, Target
+from bentotrace.transport.outcome import secret_parameters
 
 __all__ = [
     "Config",
@@ -67,6 +68,8 @@ class ExporterConfig:
     def secrets(self) -> tuple[str, ...]:
         """The values that must not be shown."""
         found: list[object] = []
+        if self.target is not None:
+            found += secret_parameters(self.target.endpoint)
         for path, leaf in section_of(self.plugin.config).leaves():
             if leaf.record.secret:
                 value = attrgetter(".".join(path))(self.options)

@@ -32,7 +32,7 @@ class Endpoint:
     host: str
     port: int
     netloc: str
-    target: str
+    target: str = field(repr=without_credentials)
     authorization: str | None = field(repr=False)
 
     def __str__(self) -> str:

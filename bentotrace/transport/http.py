@@ -21,7 +21,12 @@ from bentotrace.transport._http_failure import attempt_from_answer, attempt_from
 from bentotrace.transport.deadline import Deadline, checked_timeout
 from bentotrace.transport.endpoint import parse_endpoint
 from bentotrace.transport.headers import checked_headers
-from bentotrace.transport.outcome import FailureKind, Outcome
+from bentotrace.transport.outcome import (
+    FailureKind,
+    Outcome,
+    secret_parameters,
+    without_credentials,
+)
 from bentotrace.transport.proxy import find_proxy
 from bentotrace.transport.retry import Attempt, Backoff, send_with_retries, untold
 from bentotrace.transport.suppression import suppress_instrumentation
@@ -87,7 +92,11 @@ class HTTPTransport:
         self._headers = checked_headers(
             {name: value for name, value in own.items() if name.lower() not in overridden} | given
         )
-        self._secrets = (*given.values(), self._url.authorization or "")
+        self._secrets = (
+            *given.values(),
+            self._url.authorization or "",
+            *secret_parameters(self._url.target),
+        )
         self._tls = tls or TLSConfig()
         if self._url.scheme == "https":
             self._tls.check()
@@ -103,7 +112,7 @@ class HTTPTransport:
     @property
     def endpoint(self) -> str:
         """The URL, without credentials."""
-        return str(self._url)
+        return without_credentials(str(self._url))
 
     def send(self, body: bytes, *, timeout: float | None = None) -> Outcome:
         """Send the bytes, and again while that may help and there is time.

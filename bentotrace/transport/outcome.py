@@ -12,6 +12,7 @@ __all__ = [
     "FailureKind",
     "Outcome",
     "one_line",
+    "secret_parameters",
     "without_any_credentials",
     "without_credentials",
 ]
@@ -21,6 +22,10 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+|/+")
 _USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
 _HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]+)(?::[0-9]*)?")
 _MESSAGE_LENGTH = 200
+# A parameter of a URL whose name says that its value is nobody's business.
+_SECRET_PARAMETER = (
+    r"([?&][^=&#\s]*(?:key|token|secret|passw|pwd|auth|credential|sig)[^=&#\s]*=)([^&#\s]+)"
+)
 
 
 class FailureKind(enum.Enum):
@@ -94,7 +99,7 @@ class FailureDetail(enum.Enum):
 
 
 def without_credentials(url: str) -> str:
-    """Return the URL, or ``host:port``, without its ``user:password@``.
+    """Return the URL, or ``host:port``, without its ``user:password@`` and keys in its query.
 
     Args:
         url: an endpoint as a person wrote it; it need not be valid.
@@ -107,12 +112,22 @@ def without_credentials(url: str) -> str:
     broken = scheme is None or _HOST_AND_PORT.fullmatch(authority) is None
     broken = broken and "@" not in authority
     userinfo = (url[start:] if broken else authority).rpartition("@")[0]
-    return url[:start] + url[start + len(userinfo) :].removeprefix("@")
+    return _without_keys(url[:start] + url[start + len(userinfo) :].removeprefix("@"))
 
 
 def without_any_credentials(text: str) -> str:
-    """Return a text without the ``user:password@`` of the URLs in it."""
-    return _USERINFO.sub("", text)
+    """Return a text without the ``user:password@`` of the URLs in it, and keys in their queries."""
+    return _without_keys(_USERINFO.sub("", text))
+
+
+def secret_parameters(url: str) -> tuple[str, ...]:
+    """Return the values in a URL's query that must not be shown."""
+    found = re.findall(_SECRET_PARAMETER, url, re.IGNORECASE) if "?" in url else []
+    return tuple(value for _, value in found)
+
+
+def _without_keys(text: str) -> str:
+    return re.sub(_SECRET_PARAMETER, r"\1***", text, flags=re.IGNORECASE) if "?" in text else text
 
 
 def one_line(text: str, length: int = _MESSAGE_LENGTH) -> str:

@@ -30,6 +30,10 @@ from bentotrace.transport.outcome import FailureKind, Outcome, one_line, without
         ("http://?user:pass@host", "http://host"),
         ("unix:/run/collector.sock", "unix:/run/collector.sock"),
         ("", ""),
+        ("http://host/v1?x=1&api-key=s#f", "http://host/v1?x=1&api-key=***#f"),
+        ("http://u:p@host/?Access_Token=a%20b&y=2", "http://host/?Access_Token=***&y=2"),
+        ("http://host/?format=jaeger.thrift", "http://host/?format=jaeger.thrift"),
+        ("http://host/?sig=", "http://host/?sig="),
     ],
 )
 def test_credentials_are_taken_out_of_an_endpoint(url: str, shown: str) -> None:
