@@ -28,6 +28,8 @@ from bentotrace.pipeline.guard import Guard, Reports
 from bentotrace.pipeline.processor import BatchProcessor
 from bentotrace.plugin import BuildContext, ExporterPlugin, Target
 
+from .hanging import Hanging
+
 SOON = 10.0
 """Seconds that nothing here takes unless it is broken."""
 
@@ -229,3 +231,10 @@ def run_process(tmp_path: Path) -> Callable[..., Ran]:
         return Ran(process.returncode, process.stdout, process.stderr, seconds, written)
 
     return run
+
+
+@pytest.fixture
+def hanging() -> Iterator[Hanging]:
+    exporter = Hanging()
+    yield exporter
+    exporter.released.set()
