@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
-
-from attrs import define, evolve
+from typing import Any, NamedTuple
 
 from bentotrace.config.document import Block, Document
 from bentotrace.config.report import Path, Report
@@ -31,11 +29,10 @@ def substitute(block: Block, environ: Mapping[str, str], report: Report) -> Bloc
     if not block.document.text:
         return block
     worker = _Substitution(block.document, environ, report)
-    return evolve(block, value=worker.replace(block.value, block.path))
+    return block._replace(value=worker.replace(block.value, block.path))
 
 
-@define
-class _Substitution:
+class _Substitution(NamedTuple):
     document: Document
     environ: Mapping[str, str]
     report: Report

@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import define, field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, Event
@@ -120,16 +119,16 @@ def _plain_copy(value: Any) -> Any:
     return value
 
 
-@define
 class _Reader:
     """Walks the nodes of one file."""
 
-    name: str
-    keys: dict[Path, Position] = field(factory=dict)
-    values: dict[Path, Position] = field(factory=dict)
-    plain: set[Path] = field(factory=set)
-    faults: list[Fault] = field(factory=list)
-    count: int = 0
+    def __init__(self, name: str, count: int = 0) -> None:
+        self.name = name
+        self.keys: dict[Path, Position] = {}
+        self.values: dict[Path, Position] = {}
+        self.plain: set[Path] = set()
+        self.faults: list[Fault] = []
+        self.count = count
 
     def document(self, text: str) -> Document:
         node = self._parsed(text)
