@@ -17,7 +17,8 @@ from bentotrace.config.yaml import resolve_scalar
 
 __all__ = ["substitute"]
 
-_REFERENCE = re.compile(
+# A string, which is compiled when a file needs it.
+_REFERENCE = (
     r"\$\$"
     r"|\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}\n]*))?\}"
     r"|(?P<bad>\$\{[^}]*\}?)"
@@ -44,7 +45,7 @@ class _Substitution(NamedTuple):
             return [self.replace(item, (*path, index)) for index, item in enumerate(value)]
         if not isinstance(value, str) or "$" not in value:
             return value
-        text = _REFERENCE.sub(lambda match: self._lookup(match, path), value)
+        text = re.sub(_REFERENCE, lambda match: self._lookup(match, path), value)
         if text != value and path in self.document.plain:
             return resolve_scalar(text)
         return text
