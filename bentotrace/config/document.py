@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from attrs import field, frozen
+from types import MappingProxyType
+from typing import NamedTuple
 
 from bentotrace.config.report import Path, Position, Problem
 
 __all__ = ["Block", "Document", "Fault"]
 
+_NOWHERE: Mapping[Path, Position] = MappingProxyType({})
 
-@frozen
-class Fault:
+
+class Fault(NamedTuple):
     """A problem of one place, that counts only if the place is ours."""
 
     path: Path
     problem: Problem
 
 
-@frozen
-class Document:
+class Document(NamedTuple):
     """What was read.
 
     Attributes:
@@ -35,8 +35,8 @@ class Document:
 
     name: str
     root: Mapping[str, object]
-    keys: Mapping[Path, Position] = field(factory=dict)
-    values: Mapping[Path, Position] = field(factory=dict)
+    keys: Mapping[Path, Position] = _NOWHERE
+    values: Mapping[Path, Position] = _NOWHERE
     plain: frozenset[Path] = frozenset()
     faults: tuple[Fault, ...] = ()
     text: bool = False
@@ -54,8 +54,7 @@ class Document:
         return Position(self.name)
 
 
-@frozen
-class Block:
+class Block(NamedTuple):
     """The tracing block of a document.
 
     Attributes:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
-from attrs import define, evolve, frozen
+from typing import NamedTuple
 
 from bentotrace.config.document import Block, Document
 from bentotrace.config.report import Path, Position
@@ -12,8 +11,7 @@ from bentotrace.config.report import Path, Position
 __all__ = ["Service", "lay_over"]
 
 
-@frozen
-class Service:
+class Service(NamedTuple):
     """A service as whoever serves it knows it.
 
     Attributes:
@@ -41,12 +39,11 @@ def lay_over(block: Block, beneath: Sequence[Document]) -> Block:
     for document in beneath:
         value = worker.merge(value, document.root, block.path, Position(document.name))
     name = under.name if block.value else beneath[0].name
-    document = evolve(under, name=name, keys=worker.keys, values=worker.values)
-    return evolve(block, document=document, value=value)
+    document = under._replace(name=name, keys=worker.keys, values=worker.values)
+    return block._replace(document=document, value=value)
 
 
-@define
-class _Lay:
+class _Lay(NamedTuple):
     keys: dict[Path, Position]
     values: dict[Path, Position]
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from traceback import extract_tb
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import evolve, field, frozen
 
@@ -179,9 +179,9 @@ def _find_block(
     wanted = Wanted(required, service_name=environ.get("OTEL_SERVICE_NAME", "").strip() or None)
     if isinstance(service, Service):
         beneath = service.beneath
-        wanted = evolve(wanted, service=service.name, service_required=False)
+        wanted = wanted._replace(service=service.name, service_required=False)
     elif service is not None:
-        wanted = evolve(wanted, service=service)
+        wanted = wanted._replace(service=service)
     return lay_over(substitute(locate(read(source), report, wanted), environ, report), beneath)
 
 
@@ -191,8 +191,7 @@ def _bentoml_file(environ: Mapping[str, str]) -> str | None:
     return os.path.expanduser(os.path.expandvars(name)) or None
 
 
-@frozen
-class _Loader:
+class _Loader(NamedTuple):
     block: Block
     environ: Mapping[str, str]
     overrides: Mapping[str, Any]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-
-from attrs import frozen
+from typing import NamedTuple
 
 from bentotrace.config.document import Block, Document
 from bentotrace.config.report import Path, Report, closest, dotted, squeeze
@@ -17,8 +16,7 @@ PLACES: tuple[Path, ...] = (("tracing",), ("api_server", "tracing"), ("services"
 _ABSENT = object()
 
 
-@frozen
-class Wanted:
+class Wanted(NamedTuple):
     """What is looked for.
 
     Attributes:

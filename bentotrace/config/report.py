@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import attrs
-from attrs import define, field, frozen
+from attrs import frozen
 
 from bentotrace.exceptions import ConfigError
 
@@ -29,8 +28,7 @@ class PartError(ValueError):
         super().__init__("; ".join(told))
 
 
-@frozen(order=True)
-class Position:
+class Position(NamedTuple):
     """A place in a file; line and column count from 1 and are 0 where there is no text."""
 
     file: str
@@ -41,8 +39,7 @@ class Position:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
-@frozen
-class Problem:
+class Problem(NamedTuple):
     """Something that must be changed before the configuration can be used.
 
     Attributes:
@@ -60,7 +57,7 @@ class Problem:
 
     def as_dict(self) -> dict[str, Any]:
         """Give the same as plain values, for JSON."""
-        return {**attrs.asdict(self.position), "path": self.path, "message": self.message}
+        return {**self.position._asdict(), "path": self.path, "message": self.message}
 
 
 @frozen
@@ -79,12 +76,12 @@ class Note:
         return self.message
 
 
-@define
 class Report:
     """Collects what the stages find, so that everything is told at once."""
 
-    problems: list[Problem] = field(factory=list)
-    notes: list[Note] = field(factory=list)
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.notes: list[Note] = []
 
     def problem(self, position: Position, path: Path, message: str) -> None:
         """Add a problem."""

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-from attrs import define, evolve, field, frozen
+from typing import Any, NamedTuple
 
 from bentotrace.config.document import Block, Document
 from bentotrace.config.report import Path, Position, Report, dotted
@@ -34,8 +32,7 @@ class Origin(enum.Enum):
     DEFAULT = "default"
 
 
-@frozen
-class Candidate:
+class Candidate(NamedTuple):
     """One value that an option was given.
 
     Attributes:
@@ -48,13 +45,16 @@ class Candidate:
 
     origin: Origin
     source: str
-    value: Any = field(repr=False)
+    value: Any
     position: Position
-    text: str = field(default="", repr=False)
+    text: str = ""
+
+    def __repr__(self) -> str:
+        # The value, which is also in the text, may be a secret.
+        return f"Candidate({self.origin}, {self.source!r}, {self.position!r})"
 
 
-@frozen
-class Setting:
+class Setting(NamedTuple):
     """One option with everything that was said of it.
 
     Attributes:
@@ -84,8 +84,7 @@ class Setting:
         return candidate.value
 
 
-@frozen
-class Resolved:
+class Resolved(NamedTuple):
     """A section with the settings of all its options.
 
     Attributes:
@@ -122,7 +121,7 @@ def resolve(
         below: path of the section within the block.
         foreign: keys of this section that are somebody else's and left alone.
     """
-    worker = _Resolver(section, block, environ, report, below, foreign)
+    worker = _Resolver(section, block, environ, report, below, foreign, settings={})
     worker.walk(section, (), worker.given(), overrides)
     return Resolved(section, (*block.path, *below), worker.settings, block)
 
@@ -137,18 +136,17 @@ def with_variables(
     found = tuple(_from_variables(variables, setting.leaf, environ, report))
     above = sum(candidate.origin is Origin.OVERRIDE for candidate in setting.candidates)
     rest = setting.candidates
-    return evolve(setting, candidates=(*rest[:above], *found, *rest[above:]))
+    return setting._replace(candidates=(*rest[:above], *found, *rest[above:]))
 
 
-@define
-class _Resolver:
+class _Resolver(NamedTuple):
     root: Section
     block: Block
     environ: Mapping[str, str]
     report: Report
     below: tuple[str, ...]
     foreign: Sequence[str]
-    settings: dict[tuple[str, ...], Setting] = field(factory=dict)
+    settings: dict[tuple[str, ...], Setting]
 
     def given(self) -> Any:
         """Give what the block holds for the section."""

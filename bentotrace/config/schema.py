@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
-from attrs import frozen
 
 from bentotrace.config.hint_kind import kind_of
 from bentotrace.config.kind import Kind
@@ -18,8 +17,7 @@ from bentotrace.plugin import Option
 __all__ = ["Leaf", "Section", "section_of"]
 
 
-@frozen
-class Leaf:
+class Leaf(NamedTuple):
     """One option.
 
     Attributes:
@@ -73,8 +71,7 @@ class Leaf:
         return reason
 
 
-@frozen
-class Section:
+class Section(NamedTuple):
     """A mapping of options: one attrs class.
 
     Attributes:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
-
-from attrs import define, evolve
+from typing import Any, NamedTuple
 
 from bentotrace.config.document import Block, Document
 from bentotrace.config.report import Path, Report
@@ -19,7 +17,8 @@ from bentotrace.config.yaml import resolve_scalar
 
 __all__ = ["substitute"]
 
-_REFERENCE = re.compile(
+# A string, which is compiled when a file needs it.
+_REFERENCE = (
     r"\$\$"
     r"|\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}\n]*))?\}"
     r"|(?P<bad>\$\{[^}]*\}?)"
@@ -31,11 +30,10 @@ def substitute(block: Block, environ: Mapping[str, str], report: Report) -> Bloc
     if not block.document.text:
         return block
     worker = _Substitution(block.document, environ, report)
-    return evolve(block, value=worker.replace(block.value, block.path))
+    return block._replace(value=worker.replace(block.value, block.path))
 
 
-@define
-class _Substitution:
+class _Substitution(NamedTuple):
     document: Document
     environ: Mapping[str, str]
     report: Report
@@ -47,7 +45,7 @@ class _Substitution:
             return [self.replace(item, (*path, index)) for index, item in enumerate(value)]
         if not isinstance(value, str) or "$" not in value:
             return value
-        text = _REFERENCE.sub(lambda match: self._lookup(match, path), value)
+        text = re.sub(_REFERENCE, lambda match: self._lookup(match, path), value)
         if text != value and path in self.document.plain:
             return resolve_scalar(text)
         return text

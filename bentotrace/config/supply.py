@@ -7,9 +7,7 @@ secret need not pass through the environment.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from attrs import define
+from typing import Any, NamedTuple
 
 from bentotrace.config.document import Document
 from bentotrace.config.report import Path, Report
@@ -59,8 +57,7 @@ def _is_reference(value: Mapping[Any, Any]) -> bool:
     return len(value) == 1 and next(iter(value)) in {"env", "file"}
 
 
-@define
-class _Supply:
+class _Supply(NamedTuple):
     document: Document
     environ: Mapping[str, str]
     report: Report

@@ -6,16 +6,19 @@ each key and value stands.
 
 from __future__ import annotations
 
+import math
 import os
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import define, field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, Event
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.resolver import VersionedResolver
+from ruamel.yaml.tag import Tag
 
 from bentotrace.config.document import Document, Fault
 from bentotrace.config.report import Path, Position, Problem, dotted
@@ -31,14 +34,19 @@ _MAX_DEPTH = 100
 _SHORT = 8 * 1024
 
 _STANDARD = "tag:yaml.org,2002:"
-_NULL = re.compile(r"(?:null|Null|NULL|~|)")
-_BOOL = re.compile(r"(?:true|True|TRUE|false|False|FALSE)")
-_INT = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEX = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
-_INFINITY = re.compile(r"[-+]?\.(?:inf|Inf|INF)")
-_NAN = re.compile(r"\.(?:nan|NaN|NAN)")
+_PLAIN = Tag(suffix=f"{_STANDARD}plain")
+_WORDS: Mapping[str, object] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), math.inf),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
+}
+# Strings, which are compiled when a file needs them.
+_INT = r"[-+]?[0-9]+"
+_OCTAL_OR_HEX = r"0o[0-7]+|0x[0-9a-fA-F]+"
+_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _MAX_DIGITS = 400
 
 
@@ -61,20 +69,16 @@ def read(source: str | os.PathLike[str] | Mapping[str, object] | None) -> Docume
 
 def resolve_scalar(text: str) -> object:
     """Give an unquoted scalar the type that YAML 1.2's core schema gives it."""
-    if _NULL.fullmatch(text):
-        return None
-    if _BOOL.fullmatch(text):
-        return text.casefold() == "true"
-    if len(text) > _MAX_DIGITS:
+    if text in _WORDS:
+        return _WORDS[text]
+    if text[0] not in "+-.0123456789" or len(text) > _MAX_DIGITS:
         return text
-    if _INT.fullmatch(text):
+    if re.fullmatch(_INT, text):
         return int(text)
-    if _OCTAL.fullmatch(text) or _HEX.fullmatch(text):
+    if re.fullmatch(_OCTAL_OR_HEX, text):
         return int(text, 0)
-    if _FLOAT.fullmatch(text):
+    if re.fullmatch(_FLOAT, text):
         return float(text)
-    if _INFINITY.fullmatch(text) or _NAN.fullmatch(text):
-        return float(text.replace(".", ""))
     return text
 
 
@@ -93,8 +97,9 @@ def _text(name: str) -> str:
         raise _fatal(Position(name), "is larger than 1 MiB; a configuration is not")
     if b"\0" in data:
         raise _fatal(Position(name), "is a binary file; YAML is text in UTF-8")
+    data = data.removeprefix(BOM_UTF8)
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
@@ -120,16 +125,26 @@ def _plain_copy(value: Any) -> Any:
     return value
 
 
-@define
+class _PlainResolver(VersionedResolver):
+    """Leaves the type of what has no quotes to :func:`resolve_scalar`, which looks at it anyway."""
+
+    def resolve(self, kind: type[Node], value: Any, implicit: Any) -> Tag:
+        if kind is ScalarNode and implicit[0]:
+            return _PLAIN
+        tag: Tag = super().resolve(kind, value, implicit)
+        return tag
+
+
 class _Reader:
     """Walks the nodes of one file."""
 
-    name: str
-    keys: dict[Path, Position] = field(factory=dict)
-    values: dict[Path, Position] = field(factory=dict)
-    plain: set[Path] = field(factory=set)
-    faults: list[Fault] = field(factory=list)
-    count: int = 0
+    def __init__(self, name: str, count: int = 0) -> None:
+        self.name = name
+        self.keys: dict[Path, Position] = {}
+        self.values: dict[Path, Position] = {}
+        self.plain: set[Path] = set()
+        self.faults: list[Fault] = []
+        self.count = count
 
     def document(self, text: str) -> Document:
         node = self._parsed(text)
@@ -167,6 +182,7 @@ class _Reader:
 
     def _parsed(self, text: str) -> Node | None:
         yaml = YAML(typ="safe", pure=True)
+        yaml.Resolver = _PlainResolver
         # YAML 1.2 lets an anchor be given again, and the name may be part of a secret.
         yaml.composer.warn_double_anchors = False
         try:

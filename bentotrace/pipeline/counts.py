@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
-from attrs import define, field, frozen
+__all__ = ["NOTHING", "Counts", "Flush"]
 
-__all__ = ["Counts", "Flush"]
+NOTHING: Mapping[str, int] = MappingProxyType({})
+"""No span, by reason or by kind."""
 
 
-@frozen
-class Counts:
+class Counts(NamedTuple):
     """What became of the spans that were put, at one moment.
 
     Attributes:
@@ -32,9 +34,9 @@ class Counts:
     late: int = 0
     exporting: int = 0
     waiting: int = 0
-    failed_by_kind: Mapping[str, int] = field(factory=dict)
+    failed_by_kind: Mapping[str, int] = NOTHING
     spooled: int = 0
-    discarded: Mapping[str, int] = field(factory=dict)
+    discarded: Mapping[str, int] = NOTHING
 
     @property
     def pending(self) -> int:
@@ -52,7 +54,6 @@ class Counts:
         return self.exported + self.failed + self.dropped + self.pending
 
 
-@define(eq=False)
 class Flush:
     """What became of the spans that were queued at one moment.
 
@@ -62,10 +63,13 @@ class Flush:
         taken: whether the receiver took them all; None while some are on their way.
     """
 
-    goal: int
-    lost: int
-    taken: bool | None
-    _settled: threading.Condition
+    def __init__(
+        self, goal: int, lost: int, taken: bool | None, settled: threading.Condition
+    ) -> None:
+        self.goal = goal
+        self.lost = lost
+        self.taken = taken
+        self._settled = settled
 
     def wait(self, timeout: float) -> bool:
         """Wait, at most ``timeout`` seconds; True when all of them were taken."""

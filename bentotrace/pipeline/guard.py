@@ -11,12 +11,14 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.pipeline.advice import advice_on
+from bentotrace.pipeline.counts import NOTHING
 from bentotrace.pipeline.status import ErrorStatus
 from bentotrace.transport.headers import mask
 from bentotrace.transport.outcome import (
@@ -38,8 +40,7 @@ _PASSING_STATUSES = ("408", "425", "429")
 _LASTING_CODES = ("INVALID_ARGUMENT", "ALREADY_EXISTS", "FAILED_PRECONDITION")
 
 
-@frozen
-class Delivery:
+class Delivery(NamedTuple):
     """What became of a batch; the numbers add up to its length.
 
     Attributes:
@@ -54,11 +55,10 @@ class Delivery:
     failed: int
     kind: str = ""
     kept: int = 0
-    dropped: Mapping[str, int] = field(factory=dict)
+    dropped: Mapping[str, int] = NOTHING
 
 
-@frozen
-class Health:
+class Health(NamedTuple):
     """How an exporter fares.
 
     Attributes:
@@ -72,12 +72,12 @@ class Health:
     consecutive_failures: int = 0
 
 
-@define
 class Reports:
     """The outcomes that an exporter reports while it exports one batch."""
 
-    _outcomes: list[tuple[Outcome, int]] = field(factory=list)
-    _dropped: Counter[str] = field(factory=Counter)
+    def __init__(self) -> None:
+        self._outcomes: list[tuple[Outcome, int]] = []
+        self._dropped: Counter[str] = Counter()
 
     def add(self, outcome: Outcome, spans: int) -> None:
         """Take the outcome of one request that carried so many spans.
@@ -201,7 +201,7 @@ class Guard:
         outcome = self._reports.last_failure()
         if outcome is not None:
             error = evolve(self._error(outcome), spans=spans)
-            self.health = evolve(self.health, last_error=error)
+            self.health = self.health._replace(last_error=error)
         return self.health.last_error
 
     def restart(self) -> None:
@@ -272,7 +272,7 @@ class Guard:
         return ErrorStatus(kind, reason, outcome.endpoint, time.time(), self.name)
 
     def _succeed(self) -> None:
-        self.health = evolve(self.health, last_success=time.time(), consecutive_failures=0)
+        self.health = self.health._replace(last_success=time.time(), consecutive_failures=0)
         # What happens within a quiet minute is summed up after it.
         if self._failures and (self._told or self._clock() >= self._quiet_until):
             self._warn("%s works again; it %s", self, self._sum_up())
@@ -280,7 +280,7 @@ class Guard:
 
     def _fail(self, error: ErrorStatus, *, kept: int = 0) -> None:
         count = self.health.consecutive_failures + 1
-        self.health = evolve(self.health, last_error=error, consecutive_failures=count)
+        self.health = self.health._replace(last_error=error, consecutive_failures=count)
         self._failures += 1
         self._lost += error.spans
         self._call_back(error)

@@ -11,17 +11,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from types import MappingProxyType
 
 from opentelemetry.sdk.trace import ReadableSpan
 
-from bentotrace.pipeline.counts import Counts, Flush
+from bentotrace.pipeline.counts import NOTHING, Counts, Flush
 from bentotrace.pipeline.tally import Tally
 from bentotrace.transport.deadline import Deadline
 
 __all__ = ["SpanQueue"]
 
-_NOTHING: Mapping[str, int] = MappingProxyType({})
 _YIELD_EVERY = 64
 # Without a moment of sleep, Python up to 3.10 has the interpreter back before another thread wakes
 # up. Windows knows no such moment: there 0 lets others go first, and more is milliseconds.
@@ -182,7 +180,7 @@ class SpanQueue:
         kind: str = "",
         *,
         spooled: int = 0,
-        dropped: Mapping[str, int] = _NOTHING,
+        dropped: Mapping[str, int] = NOTHING,
     ) -> None:
         """Count what became of the batch that was taken.
 
@@ -242,7 +240,7 @@ class SpanQueue:
         failed: int,
         kind: str = "",
         *,
-        dropped: Mapping[str, int] = _NOTHING,
+        dropped: Mapping[str, int] = NOTHING,
     ) -> None:
         """Count what became of spans on disk; the dropped ones by reason."""
         with self._lock:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from attrs import define, field
-
 from bentotrace.pipeline.counts import Counts
 
 __all__ = ["NOTICE_INTERVAL", "Tally"]
@@ -15,7 +13,6 @@ NOTICE_INTERVAL = 60.0
 """Seconds between two notices of dropped spans."""
 
 
-@define(eq=False)
 class Tally:
     """Sums, under the queue's lock.
 
@@ -27,15 +24,16 @@ class Tally:
         late: spans that came after the closing, or were abandoned by it.
     """
 
-    exported: int = 0
-    failed: int = 0
-    spooled: int = 0
-    overflowed: int = 0
-    late: int = 0
-    _failed_by_kind: Counter[str] = field(factory=Counter)
-    _discarded: Counter[str] = field(factory=Counter)
-    _told: int = 0
-    _tell_at: float = 0.0
+    def __init__(self) -> None:
+        self.exported = 0
+        self.failed = 0
+        self.spooled = 0
+        self.overflowed = 0
+        self.late = 0
+        self._failed_by_kind: Counter[str] = Counter()
+        self._discarded: Counter[str] = Counter()
+        self._told = 0
+        self._tell_at = 0.0
 
     @property
     def finished(self) -> int:

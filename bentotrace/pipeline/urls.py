@@ -9,7 +9,7 @@ from typing import Any
 
 __all__ = ["URLPatterns"]
 
-_PATH_PATTERN = re.compile(r"(?:\(\?[a-zA-Z]+\))?\^?/")
+_PATH_PATTERN = r"(?:\(\?[a-zA-Z]+\))?\^?/"
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -74,7 +74,7 @@ def _alike(item: tuple[int, str]) -> tuple[bool, int]:
     """
     index, pattern = item
     compiled = re.compile(pattern)
-    in_path = _PATH_PATTERN.match(pattern) is not None
+    in_path = re.match(_PATH_PATTERN, pattern) is not None
     joins = in_path and not compiled.groups and compiled.flags == re.UNICODE
     return in_path, -1 if joins else index
 

@@ -21,11 +21,12 @@ Source: OpenTelemetry specification, "Endpoint URLs for OTLP/HTTP" and "Configur
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from attrs import field, frozen
 
+from bentotrace.plugin import Address
 from bentotrace.transport.outcome import without_credentials
 
 __all__ = ["Endpoint", "ResolvedEndpoint", "resolve_endpoint"]
@@ -62,8 +63,7 @@ class Endpoint:
         return without_credentials(self.text)
 
 
-@frozen
-class ResolvedEndpoint:
+class ResolvedEndpoint(NamedTuple):
     """Where requests go.
 
     Attributes:
@@ -72,7 +72,7 @@ class ResolvedEndpoint:
         warnings: what is likely a mistake, with the fix.
     """
 
-    address: str = field(repr=without_credentials)
+    address: Address
     tls: bool
     warnings: tuple[str, ...] = ()
 
@@ -107,7 +107,7 @@ def _http(endpoint: Endpoint) -> ResolvedEndpoint:
     elif endpoint.rule == "base" or (endpoint.rule == "option" and path in {"", "/"}):
         path = path.rstrip("/") + _TRACES_PATH
     return ResolvedEndpoint(
-        url._replace(path=path or "/").geturl(), url.scheme == "https", warnings
+        Address(url._replace(path=path or "/").geturl()), url.scheme == "https", warnings
     )
 
 
@@ -123,14 +123,14 @@ def _grpc(text: str, insecure: bool) -> ResolvedEndpoint:
                 "otlp.grpc.insecure is true, but the endpoint's https:// decides for TLS; "
                 "write http:// for a connection without",
             )
-        return ResolvedEndpoint(f"{host}:{port}", tls, warnings)
+        return ResolvedEndpoint(Address(f"{host}:{port}"), tls, warnings)
     if text.startswith(_GRPC_TARGET_SCHEMES):
-        return ResolvedEndpoint(text, not insecure)
+        return ResolvedEndpoint(Address(text), not insecure)
     url = _split(f"//{text}")
     if url.path or url.query:
         raise ValueError("is no host:port; write it as localhost:4317")
     address = text if url.port is not None else f"{text}:{_DEFAULT_PORTS['grpc']}"
-    return ResolvedEndpoint(address, not insecure, _swapped(url, "grpc"))
+    return ResolvedEndpoint(Address(address), not insecure, _swapped(url, "grpc"))
 
 
 def _split(text: str) -> SplitResult:
