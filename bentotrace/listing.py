@@ -55,9 +55,8 @@ def _listing(claim: Claim, duplicate: bool) -> Listing:
     distribution = claim.entry_point.dist
     said = _literals(claim)
     stability, summary = said.get("stability", ""), said.get("summary", "")
-    if distribution is not None:
-        stability = stability or _classified(distribution)
-        summary = summary or (distribution.metadata.get_all("Summary") or [""])[0]
+    stability = stability or _classified(distribution)
+    summary = summary or (distribution.metadata.get_all("Summary") or [""])[0]
     return Listing(claim.name, claim.distribution, claim.version, stability, summary, duplicate)
 
 

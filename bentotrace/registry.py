@@ -9,16 +9,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 import pluggy
-from attrs import frozen
 
 from bentotrace import hookspecs
 from bentotrace.config.report import closest
 from bentotrace.config.schema import section_of
+from bentotrace.entry_points import EntryPoint, read_entry_points
 from bentotrace.exceptions import (
     BrokenPluginError,
     DuplicateExporterError,
@@ -50,6 +49,13 @@ OTEL_GROUP = "opentelemetry_traces_exporter"
 PROPAGATORS_GROUP = "opentelemetry_propagator"
 """The entry-point group of OpenTelemetry's propagators."""
 
+_GROUPS = (
+    hookspecs.EXPORTERS_GROUP,
+    hookspecs.EXTENSIONS_GROUP,
+    OTEL_GROUP,
+    PROPAGATORS_GROUP,
+)
+
 _INSTALL = {
     **dict.fromkeys(("jaeger_thrift", "jaeger_proto"), "bentotrace[upstream]"),
     **dict.fromkeys(("zipkin_json", "zipkin_proto"), "bentotrace[upstream]"),
@@ -59,8 +65,7 @@ _INSTALL = {
 """Names that are not ours but well known, and what brings them."""
 
 
-@frozen
-class Claim:
+class Claim(NamedTuple):
     """An entry point that offers an exporter.
 
     Attributes:
@@ -83,8 +88,7 @@ class Claim:
         return self._said("Version")
 
     def _said(self, field: str) -> str:
-        dist = self.entry_point.dist
-        found = dist.metadata.get_all(field) if dist is not None else None
+        found = self.entry_point.dist.metadata.get_all(field)
         return str(found[0]) if found else "unknown"
 
     @property
@@ -106,14 +110,13 @@ def find(group: str = hookspecs.EXPORTERS_GROUP) -> tuple[Claim, ...]:
 
     Metadata is read once in the life of the process.
     """
-    claims = [Claim(point.name, point) for point in _metadata().select(group=group)]
+    claims = [Claim(point.name, point) for point in _entry_points() if point.group == group]
     return tuple(sorted(claims, key=lambda claim: (claim.name, claim.entry_point.value)))
 
 
 @cache
-def _metadata() -> Any:
-    # Before Python 3.12 it is another class, with the same select().
-    return entry_points()
+def _entry_points() -> tuple[EntryPoint, ...]:
+    return read_entry_points(_GROUPS)
 
 
 def sections() -> tuple[str, ...]:
