@@ -13,6 +13,7 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from functools import reduce
 from importlib import import_module
 from importlib.machinery import PathFinder
@@ -73,9 +74,8 @@ class _OtherPlacesError(Exception):
 
 
 def _read(groups: Collection[str]) -> Iterator[EntryPoint]:
-    for finder in sys.meta_path:
-        if finder is not PathFinder and hasattr(finder, "find_distributions"):
-            raise _OtherPlacesError
+    if any(_finds_elsewhere(finder) for finder in sys.meta_path):
+        raise _OtherPlacesError
     wanted = [group.encode() for group in groups]
     seen: set[str] = set()
     for place in sys.path:
@@ -83,6 +83,12 @@ def _read(groups: Collection[str]) -> Iterator[EntryPoint]:
             text = _text_of(os.path.join(directory, "entry_points.txt"))
             if any(group in text for group in wanted):
                 yield from _parse(text.decode("utf-8", "replace"), groups, directory)
+
+
+def _finds_elsewhere(finder: object) -> bool:
+    # importlib_metadata, which older versions of OpenTelemetry bring, looks in the same places.
+    usual = finder is PathFinder or getattr(finder, "__module__", "") == "importlib_metadata"
+    return hasattr(finder, "find_distributions") and not usual
 
 
 def _distributions_in(place: str, seen: set[str]) -> Iterator[str]:
@@ -101,7 +107,7 @@ def _distributions_in(place: str, seen: set[str]) -> Iterator[str]:
         stem, suffix = os.path.splitext(entry)
         if suffix not in _SUFFIXES:
             raise _OtherPlacesError
-        name = re.sub(r"[-_.]+", "-", stem.partition("-")[0]).lower()
+        name = _normalized(stem.partition("-")[0])
         if name not in seen:
             seen.add(name)
             yield os.path.join(place, entry)
@@ -131,15 +137,19 @@ def _ask(groups: Collection[str]) -> Iterator[EntryPoint]:
 
     seen: set[str] = set()
     for distribution in distributions():
-        try:
-            name = re.sub(r"[-_.]+", "-", distribution.metadata["Name"] or "").lower()
-            found = list(distribution.entry_points)
-        except Exception:
-            # One that is broken must not hide the others.
-            continue
-        if name and name in seen:
-            continue
-        seen.add(name)
-        for point in found:
-            if point.group in groups:
-                yield EntryPoint(point.name, point.value, point.group, distribution)
+        # One that is broken must not hide the others.
+        with suppress(Exception):
+            name = _normalized(distribution.metadata["Name"])
+            if name in seen:
+                continue
+            seen.add(name)
+        with suppress(Exception):
+            yield from (
+                EntryPoint(point.name, point.value, point.group, distribution)
+                for point in distribution.entry_points
+                if point.group in groups
+            )
+
+
+def _normalized(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

@@ -39,12 +39,13 @@ def theirs(groups: Iterable[str] = GROUPS) -> list[Triple]:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     """Makes directories of ``sys.path``, the later ones behind the earlier ones."""
-    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "path", [os.path.dirname(os.__file__)])
 
     def place(name: str) -> Path:
         directory = tmp_path / name
         directory.mkdir()
-        sys.path.append(str(directory))
+        # Before the standard library.
+        sys.path.insert(len(sys.path) - 1, str(directory))
         return directory
 
     return place
@@ -106,7 +107,7 @@ def test_the_current_directory_is_read_where_the_path_has_it(
     place: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(place("here"))
-    sys.path[:] = [""]
+    sys.path[0] = ""
     register(Path())
     (point,) = read_entry_points(GROUPS)
     assert point.value == "acme_ink:plugin"
