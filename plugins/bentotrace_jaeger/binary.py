@@ -140,7 +140,7 @@ class BinaryEncoder(Encoder[_Prefixes]):
             out += map(_reference, links)
         attributes = plain_attributes(span.attributes)
         more = span_tags(span)
-        count = constant.count + len(attributes) + len(more)
+        count = constant.number + len(attributes) + len(more)
         start, end = span.start_time or 0, span.end_time
         begun = (start + 500) // 1000
         lasted = ((end or start) - start + 500) // 1000
@@ -156,7 +156,7 @@ class BinaryEncoder(Encoder[_Prefixes]):
             out.append(self._keys[key].write(value))
         if count:
             out.append(_STOP)
-            if not constant.count:
+            if not constant.number:
                 out[first] = out[first][1:]
         events = span.events
         if events:
@@ -229,9 +229,9 @@ class BinaryEncoder(Encoder[_Prefixes]):
     def _encode_process(self, resource: Resource) -> bytes:
         tags = self._encode_tags(process_tags(resource))
         name = b"\x0b\x00\x01" + _string(to_bytes(service_name(resource)))
-        if not tags.count:
+        if not tags.number:
             return name + _STOP
-        return name + _LIST(15, 2, 12, tags.count) + tags.data + _END
+        return name + _LIST(15, 2, 12, tags.number) + tags.data + _END
 
 
 def _reference(link: Link) -> bytes:

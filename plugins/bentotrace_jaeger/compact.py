@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from struct import Struct
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import frozen
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link
@@ -115,8 +114,7 @@ class _Prefixes(Prefixes):
         return self.binary + _string(value)
 
 
-@frozen
-class CompactBatch:
+class CompactBatch(NamedTuple):
     """The parts of an ``emitBatch`` message.
 
     Attributes:
@@ -194,7 +192,7 @@ class CompactEncoder(Encoder[_Prefixes]):
         out += (self._references(links), b"\x15", times[1:]) if links else (times,)
         attributes = plain_attributes(span.attributes)
         more = span_tags(span)
-        count = constant.count + len(attributes) + len(more)
+        count = constant.number + len(attributes) + len(more)
         out += (_list_field(count), constant.data)
         first = len(out)
         self._write(attributes, out)
@@ -202,7 +200,7 @@ class CompactEncoder(Encoder[_Prefixes]):
             out.append(self._keys[key].write(value))
         if count:
             out.append(_STOP)
-            if not constant.count:
+            if not constant.number:
                 out[first] = out[first][1:]
         if events:
             out.append(_list_field(len(events)))
@@ -287,6 +285,6 @@ class CompactEncoder(Encoder[_Prefixes]):
     def _encode_process(self, resource: Resource) -> bytes:
         tags = self._encode_tags(process_tags(resource))
         name = b"\x18" + _string(to_bytes(service_name(resource)))
-        if not tags.count:
+        if not tags.number:
             return name + _STOP
-        return name + _list_field(tags.count) + tags.data + _END
+        return name + _list_field(tags.number) + tags.data + _END

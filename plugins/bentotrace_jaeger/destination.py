@@ -19,10 +19,10 @@ Source: OpenTelemetry specification 1.20, "Jaeger Exporter", the last that has i
 
 from __future__ import annotations
 
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from attrs import field, frozen
-
+from bentotrace.plugin import Address
 from bentotrace.transport.outcome import without_credentials
 
 __all__ = ["Agent", "Collector", "resolve_agent", "resolve_grpc", "resolve_http"]
@@ -43,8 +43,7 @@ _SPOKEN = {
 }
 
 
-@frozen
-class Agent:
+class Agent(NamedTuple):
     """An agent, which takes Thrift's compact protocol over UDP."""
 
     host: str
@@ -55,8 +54,7 @@ class Agent:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@frozen
-class Collector:
+class Collector(NamedTuple):
     """A collector.
 
     Attributes:
@@ -65,7 +63,7 @@ class Collector:
         warnings: what is likely a mistake, with the fix.
     """
 
-    address: str = field(repr=without_credentials)
+    address: Address
     tls: bool
     warnings: tuple[str, ...] = ()
 
@@ -111,7 +109,7 @@ def resolve_http(endpoint: str | None) -> Collector:
     url = _split(endpoint, "http://localhost:14268/api/traces")
     path = _PATH if url.path in {"", "/"} else url.path
     return Collector(
-        url._replace(path=path).geturl(), url.scheme == "https", _mistaken(url, _HTTP_PORT)
+        Address(url._replace(path=path).geturl()), url.scheme == "https", _mistaken(url, _HTTP_PORT)
     )
 
 
@@ -122,7 +120,7 @@ def resolve_grpc(endpoint: str | None, insecure: bool) -> Collector:
         ValueError: it is none; the message says what to write.
     """
     if endpoint is None:
-        return Collector(f"localhost:{_GRPC_PORT}", tls=False)
+        return Collector(Address(f"localhost:{_GRPC_PORT}"), tls=False)
     url = _split(endpoint if "://" in endpoint else f"//{endpoint}", "localhost:14250")
     if url.path not in {"", "/"} or url.query:
         raise ValueError("has a path, which gRPC has not; write it as localhost:14250")
@@ -135,7 +133,7 @@ def resolve_grpc(endpoint: str | None, insecure: bool) -> Collector:
             "http:// for a connection without",
         )
     default = 443 if url.scheme == "https" else _GRPC_PORT
-    return Collector(f"{host}:{url.port or default}", tls, warnings)
+    return Collector(Address(f"{host}:{url.port or default}"), tls, warnings)
 
 
 def _split(text: str, example: str) -> SplitResult:

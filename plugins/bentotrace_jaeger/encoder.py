@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from attrs import define, field, frozen
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanKind
@@ -22,23 +21,24 @@ SHORT = 128
 _MAX_SCOPES = 256
 
 
-@frozen
-class Tags:
+class Tags(NamedTuple):
     """Encoded tags, and how many they are."""
 
-    count: int
+    number: int
     data: bytes
 
 
-@define(eq=False)
 class Constants:
     """The constant tags of a scope, by ``id()`` of the span's kind.
 
     An enum member's own hash is a call into Python, and members live forever.
     """
 
-    scope: InstrumentationScope | None
-    by_kind: dict[int, Tags] = field(factory=dict)
+    __slots__ = ("by_kind", "scope")
+
+    def __init__(self, scope: InstrumentationScope | None) -> None:
+        self.scope = scope
+        self.by_kind: dict[int, Tags] = {}
 
 
 NO_CONSTANTS = Constants(None)

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
-
-from attrs import frozen
+from typing import NamedTuple
 
 __all__ = ["VarintRecords"]
 
 _FORMATS = {5: ("Ix", 32), 8: ("Q", 56), 10: ("Q2x", 64)}
 
 
-@frozen
-class _Batch:
+class _Batch(NamedTuple):
     """What it takes to write so many records: every number is a whole batch wide."""
 
-    count: int
+    records: int
     pack: Struct
     constant: int
     low: int
@@ -56,7 +54,7 @@ class VarintRecords:
         count = len(numbers) // len(self._prefixes)
         if not count:
             return []
-        if count != self._batch.count:
+        if count != self._batch.records:
             self._batch = self._prepare(count)
         batch = self._batch
         if min(numbers) < 0 or max(numbers) > self._largest:

@@ -11,7 +11,6 @@ from json.encoder import encode_basestring, encode_basestring_ascii
 from struct import Struct
 from typing import Any
 
-from attrs import define, field
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -74,7 +73,6 @@ def _object(pairs: Mapping[str, str]) -> str:
     return ",".join(f"{encode_basestring_ascii(key)}:{value}" for key, value in pairs.items())
 
 
-@define(eq=False)
 class _Context:
     """What spans of one resource and one scope share.
 
@@ -86,17 +84,21 @@ class _Context:
         tags: all those tags, as JSON without braces.
     """
 
-    resource: Resource
-    scope: InstrumentationScope | None
-    local_endpoint: str
-    resource_tags: dict[str, str]
-    scope_tags: dict[str, str]
-    names: frozenset[str] = field(init=False)
-    tags: str = field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self.names = frozenset((*self.resource_tags, *self.scope_tags, *_RESERVED))
-        self.tags = _object({**self.resource_tags, **self.scope_tags})
+    def __init__(
+        self,
+        resource: Resource,
+        scope: InstrumentationScope | None,
+        local_endpoint: str,
+        resource_tags: Mapping[str, str],
+        scope_tags: Mapping[str, str],
+    ) -> None:
+        self.resource = resource
+        self.scope = scope
+        self.local_endpoint = local_endpoint
+        self.resource_tags = resource_tags
+        self.scope_tags = scope_tags
+        self.names = frozenset((*resource_tags, *scope_tags, *_RESERVED))
+        self.tags = _object({**resource_tags, **scope_tags})
 
 
 class JSONEncoder:

@@ -14,9 +14,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
-
-from attrs import define
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bentotrace.config.document import Document
 from bentotrace.config.lay import Service
@@ -80,8 +78,7 @@ def _wrap(owner: Any, name: str, wrapper: Callable[..., Any], mark: object) -> N
     setattr(owner, name, function)
 
 
-@define
-class _Hooks:
+class _Hooks(NamedTuple):
     source: Source
     overrides: Mapping[str, Any]
 

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from attrs import define, field
 from opentelemetry.sdk.trace import ReadableSpan
 
 from bentotrace.pipeline.guard import Delivery, Guard
@@ -42,14 +41,14 @@ _HANDOVER_SECONDS = 1.0
 _SUSPECT_AFTER = 3
 
 
-@define(eq=False)
 class _Hand:
     """A batch that was taken from the queue and is not settled."""
 
-    number: int
-    spans: Sequence[ReadableSpan]
-    on_disk: bool = False
-    since: float = field(factory=time.monotonic)
+    def __init__(self, number: int, spans: Sequence[ReadableSpan]) -> None:
+        self.number = number
+        self.spans = spans
+        self.on_disk = False
+        self.since = time.monotonic()
 
 
 class Spool:

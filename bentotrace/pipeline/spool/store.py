@@ -15,9 +15,8 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
-from attrs import frozen
 from opentelemetry.sdk.trace import ReadableSpan
 
 from bentotrace.pipeline.spool.codec import encode_batch
@@ -41,8 +40,7 @@ class StoreError(Exception):
     """The file cannot be read or written now; the message says why."""
 
 
-@frozen
-class Batch:
+class Batch(NamedTuple):
     """A batch as it lies in the file.
 
     Attributes:
@@ -58,8 +56,7 @@ class Batch:
     content: bytes
 
 
-@frozen
-class Evicted:
+class Evicted(NamedTuple):
     """Spans that had to make room for newer ones: this process's own, and those of others."""
 
     own: int = 0
