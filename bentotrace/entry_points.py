@@ -78,7 +78,8 @@ def _read(groups: Collection[str]) -> Iterator[EntryPoint]:
         raise _OtherPlacesError
     wanted = [group.encode() for group in groups]
     seen: set[str] = set()
-    for place in sys.path:
+    # What is no text is no directory to the import system either.
+    for place in (place for place in sys.path if isinstance(place, str)):
         for directory in _distributions_in(place, seen):
             text = _text_of(os.path.join(directory, "entry_points.txt"))
             if any(group in text for group in wanted):
@@ -99,7 +100,7 @@ def _distributions_in(place: str, seen: set[str]) -> Iterator[str]:
         entries = os.listdir(place or ".")
     except NotADirectoryError:
         raise _OtherPlacesError from None
-    except OSError:
+    except (OSError, ValueError):
         return
     for entry in entries:
         if not entry.lower().endswith(_SUFFIXES):

@@ -127,6 +127,12 @@ def test_a_broken_file_hides_no_other(place: Any, text: bytes) -> None:
     assert ("ink", "acme_ink:plugin", "acme.exporters") in ours()
 
 
+def test_what_is_no_directory_of_the_path_is_passed_over(place: Any) -> None:
+    register(place("site"))
+    sys.path[:0] = [None, b"/bytes", "a\0b", "/missing"]  # type: ignore[list-item]
+    assert ours() == [("ink", "acme_ink:plugin", "acme.exporters")]
+
+
 def test_what_is_not_in_directories_is_left_to_the_standard_library(
     place: Any, tmp_path: Path
 ) -> None:
