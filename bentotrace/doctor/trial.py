@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from attrs import define, field, frozen
+from attrs import frozen
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -62,11 +62,12 @@ class Trial:
     seconds: float
 
 
-@define
 class _Recorder(Reports):
     """Reports that are kept, besides."""
 
-    heard: list[Outcome] = field(factory=list)
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Outcome] = []
 
     def add(self, outcome: Outcome, spans: int) -> None:
         super().add(outcome, spans)
