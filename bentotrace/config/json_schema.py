@@ -173,18 +173,23 @@ def _filled_only_with(selector: Leaf, section: str) -> _Schema:
 
 def _selects(name: str, old_names: Iterable[str]) -> _Schema:
     """Tell a block that uses an exporter, or fills its section and selects none."""
-    listed = {"type": "array", "contains": {"const": name}}
-    given = [{"required": [key]} for key in ("exporter_type", *old_names)]
+    # Space around a name is stripped.
+    called = {"type": "string", "pattern": rf"^\s*{re.escape(name)}\s*$"}
+    wanted = {"anyOf": [called, {"type": "array", "contains": called}]}
+    keys = ("exporter_type", *old_names)
     return {
         "anyOf": [
-            {
-                "required": ["exporter_type"],
-                "properties": {"exporter_type": {"anyOf": [{"const": name}, listed]}},
-            },
+            *(
+                # The one that is said first in this order counts.
+                {
+                    "required": [key],
+                    "properties": {**dict.fromkeys(keys[:index], _NOTHING), key: wanted},
+                }
+                for index, key in enumerate(keys)
+            ),
             {
                 "required": [name],
-                "properties": {name: {"type": "object"}},
-                "not": {"anyOf": given},
+                "properties": {**dict.fromkeys(keys, _NOTHING), name: {"type": "object"}},
             },
         ]
     }

@@ -334,6 +334,27 @@ def test_the_schema_and_loading_agree_on_what_a_schema_can_say(
         assert [message for message in found if NOT_EXPRESSIBLE.search(message) is None] == []
 
 
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {"exporter_type": "jaeger"},
+        {"exporter_type": " jaeger "},
+        {"exporter_type": ["otlp", "jaeger"]},
+        {"type": "jaeger"},
+        {"type": ["otlp", "jaeger"]},
+        {"exporter_type": None, "type": "jaeger"},
+        {"exporter_type": "otlp", "type": "jaeger"},
+        {"exporter_type": "otlp"},
+    ],
+    ids=repr,
+)
+def test_the_section_of_the_exporter_that_counts_is_checked(
+    selection: dict[str, Any], takes: Accepts, loads: Accepts
+) -> None:
+    document = {"tracing": {**selection, "jaeger": {"protocol": True}}}
+    assert takes(document) is loads(document) is ("otlp" in selection.values())
+
+
 @pytest.mark.parametrize("path", list(ALL), ids=".".join)
 def test_every_value_that_loading_accepts_for_an_option_the_schema_accepts(
     path: tuple[str, ...], takes: Accepts, loads: Accepts
