@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from operator import attrgetter
 from typing import Any, cast
 
+from attrs import frozen
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
 from opentelemetry.instrumentation.asgi import (
@@ -23,18 +24,20 @@ from opentelemetry.instrumentation.asgi import (
     get_host_port_url_tuple,
 )
 from opentelemetry.instrumentation.propagators import get_global_response_propagator
+from opentelemetry.metrics import _internal as _metrics
 from opentelemetry.metrics import get_meter_provider
-from opentelemetry.propagate import extract
-from opentelemetry.propagators.textmap import Getter
+from opentelemetry.propagate import extract, get_global_textmap
+from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.util.http import parse_excluded_urls
 
 from bentotrace.pipeline.sampler import RequestSampler
 
-__all__ = ["extract_unrecorded", "find_unrecorded", "serve_within", "skip_unrecorded"]
+__all__ = ["extract_unrecorded", "serve_within", "skip_unrecorded", "skipping_unrecorded"]
 
 _Scope = MutableMapping[str, Any]
 _App = Callable[..., Awaitable[None]]
+_Call = Callable[..., Coroutine[Any, Any, None]]
 _REQUESTS = ("http", "websocket")
 _NAMES_WITH_URL = ("default", "http/dup")
 # What else is in a URL may be taken out of it.
@@ -64,25 +67,93 @@ class _Headers(ASGIGetter):
         return None
 
 
+class _NoHeaders(ASGIGetter):
+    """Reads a request that has no header, and keeps which were asked for."""
+
+    def __init__(self) -> None:
+        self.names: set[bytes] = set()
+        self.asked_for_all = False
+
+    def get(self, _carrier: Any, key: str) -> None:
+        """Keep the name of a header."""
+        self.names.add(key.lower().encode())
+
+    def keys(self, _carrier: Any) -> list[str]:
+        """Keep that whatever there is may be looked at."""
+        self.asked_for_all = True
+        return []
+
+
 _HEADERS: Getter[Any] = _Headers()
 _NO_URLS = vars(parse_excluded_urls(""))
 _IDS = RandomIdGenerator()
+_NOTHING = context_api.Context()
+# The key of a span in a context; set_span_in_context copies the context twice.
+(_SPAN,) = trace_api.set_span_in_context(trace_api.INVALID_SPAN, _NOTHING)
+# Where a middleware keeps what is known of it.
+_KNOWN = "_bentotrace_known"
 
 
 def skip_unrecorded() -> None:
     """Keep requests that are not recorded from OpenTelemetry's middleware, wherever it is used."""
     kind: Any = OpenTelemetryMiddleware
-    traced = kind.__call__
+    kind.__call__ = skipping_unrecorded(kind.__call__)
+
+
+def skipping_unrecorded(traced: _Call) -> _Call:
+    """Keep requests that are not recorded from what a middleware does to trace them."""
 
     @functools.wraps(traced)
     async def call(middleware: Any, scope: _Scope, receive: Any, send: Any) -> None:
         context = find_unrecorded(middleware, scope)
         if context is None:
             await traced(middleware, scope, receive, send)
-        else:
-            await serve_within(context, middleware.app, scope, receive, send)
+            return
+        # As serve_within does, which would be one more coroutine that every message goes through.
+        token = context_api.attach(context)
+        try:
+            await middleware.app(scope, receive, send)
+        finally:
+            context_api.detach(token)
 
-    kind.__call__ = call
+    return call
+
+
+@frozen
+class _Known:
+    """What is the same for the requests to a middleware, as long as its settings are.
+
+    Attributes:
+        settings: the middleware's.
+        propagator: what reads the headers of its requests.
+        sampler: what decides on them; None where the middleware is to serve them all.
+        headers: the names of those without one of which a request has no caller's context; None
+            where they cannot be known.
+        names: which names of attributes it uses.
+        excluded_urls: its own; None where it has none.
+    """
+
+    settings: tuple[Any, ...]
+    propagator: TextMapPropagator
+    sampler: RequestSampler | None = None
+    headers: frozenset[bytes] | None = None
+    names: Any = None
+    excluded_urls: Any = None
+
+    @classmethod
+    def of(cls, settings: tuple[Any, ...], propagator: TextMapPropagator) -> _Known:
+        """Find it."""
+        _, tracer, meter, excluded_urls, names, *hooks = settings
+        sampler = getattr(tracer, "sampler", None)
+        if (
+            not isinstance(sampler, RequestSampler)
+            or any(hooks)
+            or not (_is_of_api(meter) and _is_of_api(get_meter_provider()))
+        ):
+            return cls(settings, propagator)
+        if not excluded_urls or vars(excluded_urls) == _NO_URLS:
+            excluded_urls = None
+        return cls(settings, propagator, sampler, _read_by(propagator), names, excluded_urls)
 
 
 def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | None:
@@ -99,24 +170,59 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
     if scope["type"] not in _REQUESTS or context_api.get_current():
         return None
     try:
-        _, tracer, meter, excluded_urls, names, *hooks = _settings_of(middleware)
+        settings = _settings_of(middleware)
     except AttributeError:
         # It is another one than those that are known; the sampler does what is to be done.
         return None
-    sampler = getattr(tracer, "sampler", None)
-    if not isinstance(sampler, RequestSampler):
-        return None
-    context = extract(scope, getter=_HEADERS)
-    request = _describe(scope, names, sampler.needs_url)
+    propagator = get_global_textmap()
+    known: _Known | None = vars(middleware).get(_KNOWN)
+    if known is None or known.settings != settings or known.propagator is not propagator:
+        known = vars(middleware)[_KNOWN] = _Known.of(settings, propagator)
+    sampler = known.sampler
+    # get_meter_provider() would look at the environment every time, as long as there is none.
+    meters = getattr(_metrics, "_METER_PROVIDER", _metrics)
     if (
-        not sampler.drops(context, request)
-        or any(hooks)
+        sampler is None
+        or not (meters is None or _is_of_api(meters))
         or get_global_response_propagator() is not None
-        or not (_is_of_api(meter) and _is_of_api(get_meter_provider()))
-        or _leaves_alone(excluded_urls, request, scope)
     ):
         return None
-    return trace_api.set_span_in_context(_UnrecordedSpan(_parent_in(context)), context)
+    if _has_caller(scope, known.headers):
+        context = propagator.extract(scope, getter=_HEADERS)
+        parent = _parent_in(context)
+    else:
+        context, parent = _NOTHING, trace_api.INVALID_SPAN_CONTEXT
+    request = None
+    if not sampler.excludes_path(scope.get("path") or ""):
+        request = _describe(scope, known.names, sampler.needs_url)
+        if not sampler.drops(context, request):
+            return None
+    if known.excluded_urls is not None and _leaves_alone(known.excluded_urls, request, scope):
+        return None
+    return context_api.Context({**context, _SPAN: _UnrecordedSpan(parent)})
+
+
+def _has_caller(scope: _Scope, headers: frozenset[bytes] | None) -> bool:
+    """Tell whether a request may have a header that its context is read from."""
+    if headers is None:
+        return True
+    for name, _ in scope.get("headers") or ():  # noqa: SIM110, for any() takes twice as long
+        if name in headers:
+            return True
+    return False
+
+
+def _read_by(propagator: TextMapPropagator) -> frozenset[bytes] | None:
+    """Find which headers a propagator looks for first; a request without them has no context.
+
+    Its fields are those that it writes, and some propagators read others.
+
+    Returns:
+        Their names; None where it looks at every header, or finds something without any.
+    """
+    reader = _NoHeaders()
+    context = propagator.extract({"type": "http", "headers": []}, getter=reader)
+    return None if reader.asked_for_all or context else frozenset(reader.names)
 
 
 async def serve_within(
@@ -151,11 +257,10 @@ def _describe(scope: _Scope, names: Any, with_url: bool) -> Mapping[str, Any]:
     return collected
 
 
-def _leaves_alone(excluded_urls: Any, request: Mapping[str, Any], scope: _Scope) -> bool:
+def _leaves_alone(excluded_urls: Any, request: Mapping[str, Any] | None, scope: _Scope) -> bool:
     """Tell whether the middleware makes no span, so that traces of its own begin below."""
-    if not excluded_urls or vars(excluded_urls) == _NO_URLS:
-        return False
-    return bool(excluded_urls.url_disabled(request.get("url.full") or _url_of(scope)))
+    url = request.get("url.full") if request is not None else None
+    return bool(excluded_urls.url_disabled(url or _url_of(scope)))
 
 
 def _url_of(scope: _Scope) -> str:
@@ -167,15 +272,11 @@ def _url_of(scope: _Scope) -> str:
 class _UnrecordedSpan(trace_api.NonRecordingSpan):
     """A span that is not recorded, whose ids are made when something asks for them."""
 
-    def __init__(self, parent: trace_api.SpanContext) -> None:
-        super().__init__(parent)
-        self._parent = parent
-
     def get_span_context(self) -> trace_api.SpanContext:
         """Give its context, the same one to every thread."""
         own = vars(self).get("_own")
         if own is None:
-            own = vars(self).setdefault("_own", _make_below(self._parent))
+            own = vars(self).setdefault("_own", _make_below(self._context))
         return cast("trace_api.SpanContext", own)
 
 

@@ -31,7 +31,7 @@ from bentotrace.pipeline.tracing import Tracing
 with extra("asgi"):
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
-    from bentotrace.integrations._unrecorded import find_unrecorded, serve_within
+    from bentotrace.integrations._unrecorded import skipping_unrecorded
 
 __all__ = ["TracingMiddleware"]
 
@@ -60,17 +60,14 @@ class TracingMiddleware(OpenTelemetryMiddleware):
         super().__init__(app, tracer_provider=provider, **options)
         self._tracing = tracing
 
+    @skipping_unrecorded
     async def __call__(
         self, scope: _Message, receive: Callable[[], Awaitable[_Message]], send: _Send
     ) -> None:
         """Serve a request, or the lifespan of the application."""
         if scope["type"] == "lifespan":
             send = self._flushing(send)
-        context = find_unrecorded(self, scope)
-        if context is None:
-            await super().__call__(scope, receive, send)
-        else:
-            await serve_within(context, self.app, scope, receive, send)
+        await super().__call__(scope, receive, send)
 
     def _flushing(self, send: _Send) -> _Send:
         async def flush_and_send(message: _Message) -> None:

@@ -153,6 +153,10 @@ class RequestSampler(sampling.Sampler):
             return sampling.SamplingResult(_DROP, None, state) if state else _DROPPED
         return sampling.SamplingResult(_SAMPLE, attributes, state)
 
+    def excludes_path(self, path: str) -> bool:
+        """Tell whether its path excludes a request; where it does not, the URL may."""
+        return self._excluded is not None and self._excluded.match_path(path)
+
     def drops(self, context: Context, request: Mapping[str, Any]) -> bool:
         """Tell whether a request is dropped, whatever trace id it gets where it begins a trace.
 

@@ -29,6 +29,18 @@ class URLPatterns:
         self.patterns = tuple(patterns)
         self._tests = tuple(_tests(self.patterns))
         self.need_url = not all(in_path for _, _, in_path, _ in self._tests)
+        self._path_tests = [test for _, _, in_path, test in self._tests if in_path]
+
+    def match_path(self, path: str) -> bool:
+        """Tell whether one of those for paths matches; where none does, :meth:`find` may yet."""
+        if not path.startswith("/"):
+            return False
+        if "?" in path:
+            path = path.partition("?")[0]
+        for test in self._path_tests:  # noqa: SIM110, for any() takes longer than the test
+            if test(path) is not None:
+                return True
+        return False
 
     def find(self, attributes: Mapping[str, Any]) -> int | None:
         """Give the index of the first that matches the request in a server span's first attributes.
