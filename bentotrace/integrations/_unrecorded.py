@@ -26,14 +26,21 @@ from opentelemetry.instrumentation.asgi import (
 from opentelemetry.instrumentation.propagators import get_global_response_propagator
 from opentelemetry.metrics import _internal as _metrics
 from opentelemetry.metrics import get_meter_provider
-from opentelemetry.propagate import extract, get_global_textmap
+from opentelemetry.propagate import get_global_textmap
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.util.http import parse_excluded_urls
 
 from bentotrace.pipeline.sampler import RequestSampler
 
-__all__ = ["extract_unrecorded", "serve_within", "skip_unrecorded", "skipping_unrecorded"]
+__all__ = [
+    "Caller",
+    "UnrecordedSpan",
+    "enter_unrecorded",
+    "serve_within",
+    "skip_unrecorded",
+    "skipping_unrecorded",
+]
 
 _Scope = MutableMapping[str, Any]
 _App = Callable[..., Awaitable[None]]
@@ -94,6 +101,41 @@ _NOTHING = context_api.Context()
 _KNOWN = "_bentotrace_known"
 
 
+class Caller:
+    """Reads the context of a request's caller, where a header may say something of it."""
+
+    def __init__(self) -> None:
+        self._known: tuple[TextMapPropagator, frozenset[bytes] | None] | None = None
+
+    def extract(self, scope: _Scope) -> context_api.Context:
+        """Give the context, which is empty where there is none."""
+        propagator = get_global_textmap()
+        known = self._known
+        if known is None or known[0] is not propagator:
+            known = self._known = propagator, _headers_of(propagator)
+        headers = known[1]
+        if headers is not None:
+            for name, _ in scope.get("headers") or ():
+                if name in headers:
+                    break
+            else:
+                return _NOTHING
+        return propagator.extract(scope, getter=_HEADERS)
+
+
+def _headers_of(propagator: TextMapPropagator) -> frozenset[bytes] | None:
+    """Find which headers a propagator looks for first; a request without them has no context.
+
+    Its fields are those that it writes, and some propagators read others.
+
+    Returns:
+        Their names; None where it looks at every header, or finds something without any.
+    """
+    reader = _NoHeaders()
+    context = propagator.extract({"type": "http", "headers": []}, getter=reader)
+    return None if reader.asked_for_all or context else frozenset(reader.names)
+
+
 def skip_unrecorded() -> None:
     """Keep requests that are not recorded from OpenTelemetry's middleware, wherever it is used."""
     kind: Any = OpenTelemetryMiddleware
@@ -125,24 +167,22 @@ class _Known:
 
     Attributes:
         settings: the middleware's.
-        propagator: what reads the headers of its requests.
+        caller: what reads the headers of its requests.
         sampler: what decides on them; None where the middleware is to serve them all.
-        headers: the names of those without one of which a request has no caller's context; None
-            where they cannot be known.
         names: which names of attributes it uses.
         excluded_urls: its own; None where it has none.
     """
 
     settings: tuple[Any, ...]
-    propagator: TextMapPropagator
+    caller: Caller
     sampler: RequestSampler | None = None
-    headers: frozenset[bytes] | None = None
     names: Any = None
     excluded_urls: Any = None
 
     @classmethod
-    def of(cls, settings: tuple[Any, ...], propagator: TextMapPropagator) -> _Known:
+    def of(cls, settings: tuple[Any, ...]) -> _Known:
         """Find it."""
+        caller = Caller()
         _, tracer, meter, excluded_urls, names, *hooks = settings
         sampler = getattr(tracer, "sampler", None)
         if (
@@ -150,10 +190,10 @@ class _Known:
             or any(hooks)
             or not (_is_of_api(meter) and _is_of_api(get_meter_provider()))
         ):
-            return cls(settings, propagator)
+            return cls(settings, caller)
         if not excluded_urls or vars(excluded_urls) == _NO_URLS:
             excluded_urls = None
-        return cls(settings, propagator, sampler, _read_by(propagator), names, excluded_urls)
+        return cls(settings, caller, sampler, names, excluded_urls)
 
 
 def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | None:
@@ -174,10 +214,9 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
     except AttributeError:
         # It is another one than those that are known; the sampler does what is to be done.
         return None
-    propagator = get_global_textmap()
     known: _Known | None = vars(middleware).get(_KNOWN)
-    if known is None or known.settings != settings or known.propagator is not propagator:
-        known = vars(middleware)[_KNOWN] = _Known.of(settings, propagator)
+    if known is None or known.settings != settings:
+        known = vars(middleware)[_KNOWN] = _Known.of(settings)
     sampler = known.sampler
     # get_meter_provider() would look at the environment every time, as long as there is none.
     meters = getattr(_metrics, "_METER_PROVIDER", _metrics)
@@ -187,42 +226,14 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
         or get_global_response_propagator() is not None
     ):
         return None
-    if _has_caller(scope, known.headers):
-        context = propagator.extract(scope, getter=_HEADERS)
-        parent = _parent_in(context)
-    else:
-        context, parent = _NOTHING, trace_api.INVALID_SPAN_CONTEXT
-    request = None
+    context, request = known.caller.extract(scope), None
     if not sampler.excludes_path(scope.get("path") or ""):
         request = _describe(scope, known.names, sampler.needs_url)
         if not sampler.drops(context, request):
             return None
     if known.excluded_urls is not None and _leaves_alone(known.excluded_urls, request, scope):
         return None
-    return context_api.Context({**context, _SPAN: _UnrecordedSpan(parent)})
-
-
-def _has_caller(scope: _Scope, headers: frozenset[bytes] | None) -> bool:
-    """Tell whether a request may have a header that its context is read from."""
-    if headers is None:
-        return True
-    for name, _ in scope.get("headers") or ():  # noqa: SIM110, for any() takes twice as long
-        if name in headers:
-            return True
-    return False
-
-
-def _read_by(propagator: TextMapPropagator) -> frozenset[bytes] | None:
-    """Find which headers a propagator looks for first; a request without them has no context.
-
-    Its fields are those that it writes, and some propagators read others.
-
-    Returns:
-        Their names; None where it looks at every header, or finds something without any.
-    """
-    reader = _NoHeaders()
-    context = propagator.extract({"type": "http", "headers": []}, getter=reader)
-    return None if reader.asked_for_all or context else frozenset(reader.names)
+    return enter_unrecorded(context, UnrecordedSpan)
 
 
 async def serve_within(
@@ -236,12 +247,12 @@ async def serve_within(
         context_api.detach(token)
 
 
-def extract_unrecorded(
-    scope: _Scope, make_span: Callable[[trace_api.SpanContext], trace_api.Span]
+def enter_unrecorded(
+    context: context_api.Context, make_span: Callable[[trace_api.SpanContext], trace_api.Span]
 ) -> context_api.Context:
     """Give the context of a request's caller with a span in it that is not recorded."""
-    context = extract(scope, getter=_HEADERS)
-    return trace_api.set_span_in_context(make_span(_make_below(_parent_in(context))), context)
+    parent = _parent_in(context) if context else trace_api.INVALID_SPAN_CONTEXT
+    return context_api.Context({**context, _SPAN: make_span(parent)})
 
 
 def _describe(scope: _Scope, names: Any, with_url: bool) -> Mapping[str, Any]:
@@ -269,7 +280,7 @@ def _url_of(scope: _Scope) -> str:
     return url
 
 
-class _UnrecordedSpan(trace_api.NonRecordingSpan):
+class UnrecordedSpan(trace_api.NonRecordingSpan):
     """A span that is not recorded, whose ids are made when something asks for them."""
 
     def get_span_context(self) -> trace_api.SpanContext:

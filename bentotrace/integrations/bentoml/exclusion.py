@@ -8,8 +8,12 @@ from urllib.parse import unquote
 
 from opentelemetry import trace as trace_api
 
-from bentotrace.integrations._unrecorded import extract_unrecorded, serve_within
-from bentotrace.integrations.bentoml.provider import UnrecordedSpan
+from bentotrace.integrations._unrecorded import (
+    Caller,
+    UnrecordedSpan,
+    enter_unrecorded,
+    serve_within,
+)
 from bentotrace.pipeline.urls import URLPatterns
 
 __all__ = ["Excluded", "ExclusionMiddleware"]
@@ -27,16 +31,21 @@ class ExclusionMiddleware:
     def __init__(self, app: Callable[..., Awaitable[None]], excluded_urls: URLPatterns) -> None:
         self._app = app
         self._excluded_urls = excluded_urls
+        self._caller = Caller()
 
     def __call__(self, scope: _Scope, receive: Any, send: Any) -> Awaitable[None]:
         """Serve a request."""
-        if scope["type"] == "lifespan" or self._excluded_urls.find(self._describe(scope)) is None:
+        if scope["type"] == "lifespan" or not self._excludes(scope):
             return self._app(scope, receive, send)
-        context = extract_unrecorded(scope, _ExcludedSpan)
+        context = enter_unrecorded(self._caller.extract(scope), _ExcludedSpan)
         return serve_within(context, self._app, scope, receive, send)
 
-    def _describe(self, scope: _Scope) -> dict[str, Any]:
-        return _attributes(scope) if self._excluded_urls.need_url else {"url.path": scope["path"]}
+    def _excludes(self, scope: _Scope) -> bool:
+        urls = self._excluded_urls
+        if urls.match_path(scope["path"]):
+            return True
+        request = _attributes(scope) if urls.need_url else {"url.path": scope["path"]}
+        return urls.find(request) is not None
 
 
 class Excluded:
@@ -48,7 +57,10 @@ class Excluded:
 
 
 class _ExcludedSpan(UnrecordedSpan):
-    pass
+    @property
+    def context(self) -> trace_api.SpanContext:
+        """What BentoML takes a request's id from."""
+        return self.get_span_context()
 
 
 def _attributes(scope: _Scope) -> dict[str, Any]:
