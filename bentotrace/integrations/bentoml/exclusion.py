@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import unquote
 
 from opentelemetry import trace as trace_api
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
 from bentotrace.integrations._unrecorded import (
     Caller,
@@ -16,7 +17,7 @@ from bentotrace.integrations._unrecorded import (
 )
 from bentotrace.pipeline.urls import URLPatterns
 
-__all__ = ["Excluded", "ExclusionMiddleware"]
+__all__ = ["Excluded", "ExclusionMiddleware", "exclude"]
 
 _Scope = dict[str, Any]
 
@@ -46,6 +47,24 @@ class ExclusionMiddleware:
             return True
         request = _attributes(scope) if urls.need_url else {"url.path": scope["path"]}
         return urls.find(request) is not None
+
+
+class _TracingMiddleware(OpenTelemetryMiddleware):
+    """Leaves an excluded request alone, before it puts together the URL that it would look for."""
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        """Serve a request."""
+        if isinstance(trace_api.get_current_span(), _ExcludedSpan):
+            return self.app(scope, receive, send)
+        return super().__call__(scope, receive, send)
+
+
+def exclude(app: Any, patterns: Sequence[str]) -> None:
+    """Keep the requests to a Starlette application that are excluded from being traced."""
+    for middleware in app.user_middleware:
+        if middleware.cls is OpenTelemetryMiddleware:
+            middleware.cls = _TracingMiddleware
+    app.add_middleware(ExclusionMiddleware, excluded_urls=URLPatterns(patterns))
 
 
 class Excluded:

@@ -100,11 +100,10 @@ class _Hooks(NamedTuple):
         from bentoml._internal.configuration.containers import BentoMLContainer
         from bentoml._internal.context import trace_context
 
-        from bentotrace.integrations.bentoml.exclusion import Excluded, ExclusionMiddleware
+        from bentotrace.integrations.bentoml.exclusion import Excluded, exclude
         from bentotrace.integrations.bentoml.lifespan import ShutdownMiddleware
         from bentotrace.integrations.bentoml.provider import ServiceTracerProvider
         from bentotrace.pipeline.start import start
-        from bentotrace.pipeline.urls import URLPatterns
 
         _log_as_bentoml_does()
         known = _known(service)
@@ -116,7 +115,7 @@ class _Hooks(NamedTuple):
         app = make(service, *args, **kwargs)
         patterns = tracing.config.options.excluded_urls
         if patterns:
-            app.add_middleware(ExclusionMiddleware, excluded_urls=URLPatterns(patterns))
+            exclude(app, patterns)
         app.add_middleware(ShutdownMiddleware, tracing=tracing)
         return app
 

@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from opentelemetry import baggage
 from opentelemetry import context as context_api
 from opentelemetry import trace as trace_api
+from opentelemetry.propagate import get_global_textmap, set_global_textmap
+from opentelemetry.propagators.textmap import default_getter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import bentotrace
 from bentotrace.pipeline.urls import URLPatterns
@@ -43,12 +47,14 @@ class Asked:
 
     Attributes:
         seen: of each, its span's context, and whether the middleware was between.
+        baggage: what came with each.
         sent: what the client was.
         spans: the names of the server spans and those in the application.
     """
 
     def __init__(self, tracing: bentotrace.Tracing, **options: Any) -> None:
         self.seen: list[tuple[trace_api.SpanContext, bool]] = []
+        self.baggage: list[dict[str, object]] = []
         self.sent: list[dict[str, Any]] = []
         self._exporter = InMemorySpanExporter()
         tracing.provider.add_span_processor(SimpleSpanProcessor(self._exporter))  # type: ignore[attr-defined]
@@ -91,6 +97,7 @@ class Asked:
             pass
         span = trace_api.get_current_span()
         assert span.get_span_context() is span.get_span_context()
+        self.baggage.append(dict(baggage.get_all()))
         self.seen.append((span.get_span_context(), send != self._send))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body"})
@@ -135,6 +142,70 @@ def test_its_span_continues_the_trace_of_its_caller() -> None:
     assert not context.trace_flags.sampled
     assert context.trace_state.to_header() == "shop=1"
     assert asked.spans == []
+
+
+def test_the_baggage_of_its_caller_stays() -> None:
+    with serving(EXCLUDING) as asked:
+        asked.ask(headers=[(b"baggage", b"customer=7")])
+
+    assert asked.baggage == [{"customer": "7"}]
+
+
+class Prefixed(TraceContextTextMapPropagator):
+    """Takes as baggage what begins with its prefix, which none of its fields tells."""
+
+    def extract(self, carrier: Any, context: Any = None, getter: Any = default_getter) -> Any:
+        context = super().extract(carrier, context, getter)
+        for key in getter.keys(carrier):
+            if key.startswith("shop-"):
+                context = baggage.set_baggage(key, getter.get(carrier, key)[0], context)
+        return context
+
+
+class Renamed(TraceContextTextMapPropagator):
+    """Reads another header than it writes."""
+
+    _TRACEPARENT_HEADER_NAME = "x-parent"
+
+    @property
+    def fields(self) -> set[str]:
+        return {"traceparent"}
+
+
+def test_propagators_that_are_set_later_read_what_they_read() -> None:
+    before = get_global_textmap()
+    parent = caller("01")[0][1]
+    try:
+        with serving(EXCLUDING) as asked:
+            asked.ask()
+            set_global_textmap(Prefixed())
+            asked.ask(headers=[(b"shop-customer", b"7")])
+            set_global_textmap(Renamed())
+            context, in_middleware = asked.ask(headers=[(b"x-parent", parent)])
+    finally:
+        set_global_textmap(before)
+
+    assert asked.baggage == [{}, {"shop-customer": "7"}, {}]
+    assert context.trace_id == TRACE_ID
+    assert not in_middleware
+
+
+def test_settings_that_change_after_a_request_count_from_then_on() -> None:
+    hooked: list[str] = []
+
+    def hook(_span: object, scope: dict[str, Any]) -> None:
+        hooked.append(scope["path"])
+
+    with serving(EXCLUDING) as asked:
+        assert not asked.ask()[1]
+        asked.middleware.server_request_hook = hook
+        assert asked.ask()[1]
+        asked.middleware.server_request_hook = None
+        assert not asked.ask()[1]
+        asked.middleware.excluded_urls = parse_excluded_urls("healthz")
+        assert not asked.ask()[0].is_valid
+
+    assert hooked == ["/healthz"]
 
 
 def test_the_next_request_is_recorded() -> None:
@@ -304,3 +375,6 @@ def test_patterns_match_what_they_match_in_the_attributes_of_the_middleware(
         patterns = URLPatterns([pattern])
         described = _describe(scope, names, patterns.need_url)
         assert patterns.find(described) == patterns.find(given), pattern
+        # The path alone may decide, but only as the whole does.
+        if patterns.match_path(scope["path"]):
+            assert patterns.find(given) == 0, pattern

@@ -10,7 +10,7 @@ pytest.importorskip(
     "opentelemetry.instrumentation.asgi", reason="a BentoML service has its middleware"
 )
 
-from bentotrace.integrations.bentoml.exclusion import Excluded, ExclusionMiddleware
+from bentotrace.integrations.bentoml.exclusion import Excluded, ExclusionMiddleware, exclude
 from bentotrace.pipeline.urls import URLPatterns
 
 PARENT = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
@@ -77,3 +77,40 @@ def test_a_lifespan_is_no_request() -> None:
     _, excluded = serve("/", ".", type="lifespan")
 
     assert not excluded
+
+
+def test_opentelemetrys_middleware_does_not_see_an_excluded_request() -> None:
+    applications = pytest.importorskip("starlette.applications", reason="this serves with it")
+    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    class Looks(Excluded):
+        times = 0
+
+        def url_disabled(self, url: str) -> bool:
+            self.times += 1
+            return super().url_disabled(url)
+
+    async def answer(message: dict[str, Any]) -> None:
+        statuses.append(message.get("status"))
+
+    statuses: list[int | None] = []
+    looks, exporter, provider = Looks(), InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    app = applications.Starlette()
+    app.add_middleware(OpenTelemetryMiddleware, excluded_urls=looks, tracer_provider=provider)
+    exclude(app, ["/readyz"])
+
+    def ask(path: str) -> None:
+        scope = {"type": "http", "method": "GET", "scheme": "http", "path": path, "headers": []}
+        asyncio.run(app(scope, None, answer))
+
+    ask("/readyz")
+    assert (looks.times, exporter.get_finished_spans()) == (0, ())
+    ask("/")
+    assert looks.times == 1
+    assert {span.name for span in exporter.get_finished_spans()} == {"GET /", "GET / http send"}
+    assert statuses == [404, None] * 2
+    provider.shutdown()
