@@ -12,7 +12,7 @@ import functools
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
 from attrs import frozen
 from opentelemetry import context as context_api
@@ -285,10 +285,10 @@ class UnrecordedSpan(trace_api.NonRecordingSpan):
 
     def get_span_context(self) -> trace_api.SpanContext:
         """Give its context, the same one to every thread."""
-        own = vars(self).get("_own")
+        own: trace_api.SpanContext | None = vars(self).get("_own")
         if own is None:
             own = vars(self).setdefault("_own", _make_below(self._context))
-        return cast("trace_api.SpanContext", own)
+        return own
 
 
 def _parent_in(context: context_api.Context) -> trace_api.SpanContext:

@@ -25,7 +25,7 @@ from opentelemetry import trace
 
 app = FastAPI()
 sampler = trace.get_tracer_provider().sampler
-decide, asked = sampler.should_sample, []
+decide, match, asked = sampler.should_sample, sampler.excludes_path, []
 
 
 def should_sample(*arguments, **more):
@@ -33,7 +33,15 @@ def should_sample(*arguments, **more):
     return decide(*arguments, **more)
 
 
-sampler.should_sample = should_sample
+def excludes_path(path):
+    # Where the path does not decide, the sampler is yet to.
+    excluded = match(path)
+    if excluded:
+        asked.append(path)
+    return excluded
+
+
+sampler.should_sample, sampler.excludes_path = should_sample, excludes_path
 
 
 @app.get("/{name}")
