@@ -16,6 +16,7 @@ from typing import Any
 
 from attrs import frozen
 from opentelemetry import context as context_api
+from opentelemetry import metrics as metrics_api
 from opentelemetry import trace as trace_api
 from opentelemetry.instrumentation.asgi import (
     ASGIGetter,
@@ -24,7 +25,6 @@ from opentelemetry.instrumentation.asgi import (
     get_host_port_url_tuple,
 )
 from opentelemetry.instrumentation.propagators import get_global_response_propagator
-from opentelemetry.metrics import _internal as _metrics
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.propagate import get_global_textmap
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
@@ -219,7 +219,8 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
         known = vars(middleware)[_KNOWN] = _Known.of(settings)
     sampler = known.sampler
     # get_meter_provider() would look at the environment every time, as long as there is none.
-    meters = getattr(_metrics, "_METER_PROVIDER", _metrics)
+    internal = getattr(metrics_api, "_internal", metrics_api)
+    meters = getattr(internal, "_METER_PROVIDER", internal)
     if (
         sampler is None
         or not (meters is None or _is_of_api(meters))
@@ -289,6 +290,11 @@ class UnrecordedSpan(trace_api.NonRecordingSpan):
         if own is None:
             own = vars(self).setdefault("_own", _make_below(self._context))
         return own
+
+    @property
+    def context(self) -> trace_api.SpanContext:
+        """The same, as the SDK's recorded spans have it."""
+        return self.get_span_context()
 
 
 def _parent_in(context: context_api.Context) -> trace_api.SpanContext:

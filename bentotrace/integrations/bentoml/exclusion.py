@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from opentelemetry import trace as trace_api
+from opentelemetry import context as context_api
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
 from bentotrace.integrations._unrecorded import (
@@ -17,70 +17,57 @@ from bentotrace.integrations._unrecorded import (
 )
 from bentotrace.pipeline.urls import URLPatterns
 
-__all__ = ["Excluded", "ExclusionMiddleware", "exclude"]
+__all__ = ["ExcludedURLs", "TracingMiddleware", "watch_exclusion"]
 
 _Scope = dict[str, Any]
 
 
-class ExclusionMiddleware:
-    """Gives an excluded request a span that is not recorded, and so nothing below it is.
+class ExcludedURLs:
+    """Takes the place of OpenTelemetry's list of excluded URLs in its middleware."""
 
-    The sampler would drop the request too, but OpenTelemetry's middleware asks it only when it has
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._patterns = URLPatterns(patterns)
+        self._caller = Caller()
+
+    def url_disabled(self, _url: str) -> bool:
+        """Exclude nothing, which :class:`TracingMiddleware` does, or else the sampler."""
+        return False
+
+    def enter(self, scope: _Scope) -> context_api.Context | None:
+        """Give the context in which an excluded request is served, None for any other.
+
+        It has a span that is not recorded, and so nothing below it is.
+        """
+        patterns = self._patterns
+        if not patterns.match_path(scope["path"]):
+            request = _attributes(scope) if patterns.need_url else {"url.path": scope["path"]}
+            if patterns.find(request) is None:
+                return None
+        return enter_unrecorded(self._caller.extract(scope), UnrecordedSpan)
+
+
+class TracingMiddleware(OpenTelemetryMiddleware):
+    """Leaves an excluded request alone.
+
+    The sampler would drop it too, but OpenTelemetry's middleware asks that only when it has
     collected what describes the request, and does all else that it does for a span after that.
     """
 
-    def __init__(self, app: Callable[..., Awaitable[None]], excluded_urls: URLPatterns) -> None:
-        self._app = app
-        self._excluded_urls = excluded_urls
-        self._caller = Caller()
-
-    def __call__(self, scope: _Scope, receive: Any, send: Any) -> Awaitable[None]:
-        """Serve a request."""
-        if scope["type"] == "lifespan" or not self._excludes(scope):
-            return self._app(scope, receive, send)
-        context = enter_unrecorded(self._caller.extract(scope), _ExcludedSpan)
-        return serve_within(context, self._app, scope, receive, send)
-
-    def _excludes(self, scope: _Scope) -> bool:
-        urls = self._excluded_urls
-        if urls.match_path(scope["path"]):
-            return True
-        request = _attributes(scope) if urls.need_url else {"url.path": scope["path"]}
-        return urls.find(request) is not None
-
-
-class _TracingMiddleware(OpenTelemetryMiddleware):
-    """Leaves an excluded request alone, before it puts together the URL that it would look for."""
-
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
-        """Serve a request."""
-        # isinstance() takes several times as long, since a span's class is an abstract one.
-        if type(trace_api.get_current_span()) is _ExcludedSpan:
-            return self.app(scope, receive, send)
+        """Serve a request, or the lifespan of the application."""
+        if scope["type"] != "lifespan":
+            excluded_urls: Any = self.excluded_urls
+            context = excluded_urls.enter(scope)
+            if context is not None:
+                return serve_within(context, self.app, scope, receive, send)
         return super().__call__(scope, receive, send)
 
 
-def exclude(app: Any, patterns: Sequence[str]) -> None:
-    """Keep the requests to a Starlette application that are excluded from being traced."""
+def watch_exclusion(app: Any) -> None:
+    """Let a Starlette application that traces with :class:`ExcludedURLs` leave requests alone."""
     for middleware in app.user_middleware:
         if middleware.cls is OpenTelemetryMiddleware:
-            middleware.cls = _TracingMiddleware
-    app.add_middleware(ExclusionMiddleware, excluded_urls=URLPatterns(patterns))
-
-
-class Excluded:
-    """Takes the place of OpenTelemetry's list of excluded URLs in its middleware."""
-
-    def url_disabled(self, _url: str) -> bool:
-        """Tell whether the request was found to be excluded."""
-        return isinstance(trace_api.get_current_span(), _ExcludedSpan)
-
-
-class _ExcludedSpan(UnrecordedSpan):
-    @property
-    def context(self) -> trace_api.SpanContext:
-        """What BentoML takes a request's id from."""
-        return self.get_span_context()
+            middleware.cls = TracingMiddleware
 
 
 def _attributes(scope: _Scope) -> dict[str, Any]:

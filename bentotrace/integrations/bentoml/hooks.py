@@ -100,7 +100,7 @@ class _Hooks(NamedTuple):
         from bentoml._internal.configuration.containers import BentoMLContainer
         from bentoml._internal.context import trace_context
 
-        from bentotrace.integrations.bentoml.exclusion import Excluded, exclude
+        from bentotrace.integrations.bentoml.exclusion import ExcludedURLs, watch_exclusion
         from bentotrace.integrations.bentoml.lifespan import ShutdownMiddleware
         from bentotrace.integrations.bentoml.provider import ServiceTracerProvider
         from bentotrace.pipeline.start import start
@@ -111,11 +111,11 @@ class _Hooks(NamedTuple):
         provider = ServiceTracerProvider(tracing.provider)
         trace_context.service_name = str(provider.resource.attributes["service.name"])
         BentoMLContainer.tracer_provider.set(provider)
-        BentoMLContainer.tracing_excluded_urls.set(Excluded())
-        app = make(service, *args, **kwargs)
         patterns = tracing.config.options.excluded_urls
+        BentoMLContainer.tracing_excluded_urls.set(ExcludedURLs(patterns))
+        app = make(service, *args, **kwargs)
         if patterns:
-            exclude(app, patterns)
+            watch_exclusion(app)
         app.add_middleware(ShutdownMiddleware, tracing=tracing)
         return app
 

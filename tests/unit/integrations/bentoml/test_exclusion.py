@@ -10,25 +10,33 @@ pytest.importorskip(
     "opentelemetry.instrumentation.asgi", reason="a BentoML service has its middleware"
 )
 
-from bentotrace.integrations.bentoml.exclusion import Excluded, ExclusionMiddleware, exclude
-from bentotrace.pipeline.urls import URLPatterns
+from bentotrace.integrations.bentoml.exclusion import (
+    ExcludedURLs,
+    TracingMiddleware,
+    watch_exclusion,
+)
 
 PARENT = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
 
 
 def serve(path: str, pattern: str, **scope: Any) -> tuple[trace_api.SpanContext, bool]:
-    """Serve a request; gives its span, and whether the middleware within is to skip it."""
+    """Serve a request; gives its span, and whether the middleware left it alone."""
     found: list[Any] = []
 
-    async def app(_scope: object, _receive: object, _send: object) -> None:
+    async def app(_scope: object, _receive: object, send: object) -> None:
         span = trace_api.get_current_span()
         assert not span.is_recording()
-        found.extend((span.get_span_context(), Excluded().url_disabled("")))
+        found.extend((span.get_span_context(), send is answer))
+
+    async def answer(_message: object) -> None:
+        pass
 
     async def run() -> None:
         request = {"type": "http", "scheme": "http", "path": path, "headers": [], **scope}
-        middleware = ExclusionMiddleware(app, URLPatterns([pattern]))
-        await middleware(request, None, None)
+        excluded_urls: Any = ExcludedURLs([pattern])
+        nothing = trace_api.NoOpTracerProvider()
+        middleware = TracingMiddleware(app, excluded_urls=excluded_urls, tracer_provider=nothing)
+        await middleware(request, None, answer)
         assert trace_api.get_current_span() is trace_api.INVALID_SPAN
 
     asyncio.run(run())
@@ -74,9 +82,9 @@ def test_any_other_request_is_left_to_the_middleware_within(pattern: str) -> Non
 
 
 def test_a_lifespan_is_no_request() -> None:
-    _, excluded = serve("/", ".", type="lifespan")
+    context, _ = serve("/", ".", type="lifespan")
 
-    assert not excluded
+    assert not context.is_valid
 
 
 def test_opentelemetrys_middleware_does_not_see_an_excluded_request() -> None:
@@ -86,7 +94,7 @@ def test_opentelemetrys_middleware_does_not_see_an_excluded_request() -> None:
     from opentelemetry.sdk.trace.export import SimpleSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-    class Looks(Excluded):
+    class Looks(ExcludedURLs):
         times = 0
 
         def url_disabled(self, url: str) -> bool:
@@ -97,11 +105,11 @@ def test_opentelemetrys_middleware_does_not_see_an_excluded_request() -> None:
         statuses.append(message.get("status"))
 
     statuses: list[int | None] = []
-    looks, exporter, provider = Looks(), InMemorySpanExporter(), TracerProvider()
+    looks, exporter, provider = Looks(["/readyz"]), InMemorySpanExporter(), TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     app = applications.Starlette()
     app.add_middleware(OpenTelemetryMiddleware, excluded_urls=looks, tracer_provider=provider)
-    exclude(app, ["/readyz"])
+    watch_exclusion(app)
 
     def ask(path: str) -> None:
         scope = {"type": "http", "method": "GET", "scheme": "http", "path": path, "headers": []}
