@@ -12,6 +12,7 @@ import functools
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
 from operator import attrgetter
+from random import getrandbits
 from typing import Any
 
 from attrs import frozen
@@ -28,7 +29,6 @@ from opentelemetry.instrumentation.propagators import get_global_response_propag
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.propagate import get_global_textmap
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.util.http import parse_excluded_urls
 
 from bentotrace.pipeline.sampler import RequestSampler
@@ -93,7 +93,10 @@ class _NoHeaders(ASGIGetter):
 
 _HEADERS: Getter[Any] = _Headers()
 _NO_URLS = vars(parse_excluded_urls(""))
-_IDS = RandomIdGenerator()
+_TRACE_ID_BITS = 128
+_SPAN_ID_BITS = 64
+_SPAN_ID_MASK = (1 << _SPAN_ID_BITS) - 1
+_NO_FLAGS = trace_api.TraceFlags(trace_api.TraceFlags.DEFAULT)
 _NOTHING = context_api.Context()
 # The key of a span in a context; set_span_in_context copies the context twice.
 (_SPAN,) = trace_api.set_span_in_context(trace_api.INVALID_SPAN, _NOTHING)
@@ -282,13 +285,23 @@ def _url_of(scope: _Scope) -> str:
 
 
 class UnrecordedSpan(trace_api.NonRecordingSpan):
-    """A span that is not recorded, whose ids are made when something asks for them."""
+    """A span that is not recorded, whose context is made when something asks for it.
+
+    Timers keep it beyond its request, BentoML's for a minute, so it consists of few objects.
+    """
+
+    _own: trace_api.SpanContext | None = None
+
+    def __init__(self, parent: trace_api.SpanContext) -> None:
+        super().__init__(parent)
+        # Drawn at once, or threads that ask at the same time would get different ones.
+        self._ids = getrandbits(_TRACE_ID_BITS + _SPAN_ID_BITS)
 
     def get_span_context(self) -> trace_api.SpanContext:
-        """Give its context, the same one to every thread."""
-        own: trace_api.SpanContext | None = vars(self).get("_own")
+        """Give its context, the same ids to every thread."""
+        own = self._own
         if own is None:
-            own = vars(self).setdefault("_own", _make_below(self._context))
+            own = self._own = _make_below(self._context, self._ids)
         return own
 
     @property
@@ -301,13 +314,15 @@ def _parent_in(context: context_api.Context) -> trace_api.SpanContext:
     return trace_api.get_current_span(context).get_span_context()
 
 
-def _make_below(parent: trace_api.SpanContext) -> trace_api.SpanContext:
+def _make_below(parent: trace_api.SpanContext, ids: int) -> trace_api.SpanContext:
     """Make the context of a span that is not recorded, and that may be the first of its trace."""
+    flags = parent.trace_flags & ~trace_api.TraceFlags.SAMPLED
     return trace_api.SpanContext(
-        parent.trace_id if parent.is_valid else _IDS.generate_trace_id(),
-        _IDS.generate_span_id(),
+        # Zero is no id.
+        parent.trace_id if parent.is_valid else ids >> _SPAN_ID_BITS or 1,
+        ids & _SPAN_ID_MASK or 1,
         is_remote=False,
-        trace_flags=trace_api.TraceFlags(parent.trace_flags & ~trace_api.TraceFlags.SAMPLED),
+        trace_flags=trace_api.TraceFlags(flags) if flags else _NO_FLAGS,
         trace_state=parent.trace_state,
     )
 
