@@ -232,6 +232,8 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
         return None
     context, request = known.caller.extract(scope), None
     if not sampler.excludes_path(scope.get("path") or ""):
+        if not context and sampler.decides_by_path:
+            return None
         request = _describe(scope, known.names, sampler.needs_url)
         if not sampler.drops(context, request):
             return None

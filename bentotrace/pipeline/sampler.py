@@ -153,6 +153,14 @@ class RequestSampler(sampling.Sampler):
             return sampling.SamplingResult(_DROP, None, state) if state else _DROPPED
         return sampling.SamplingResult(_SAMPLE, attributes, state)
 
+    @property
+    def decides_by_path(self) -> bool:
+        """Whether, of requests that begin a trace, the excluded paths are all that is dropped.
+
+        A trace's id apart, by which its rate decides.
+        """
+        return self._bound > 0 and self._routes is None and not self.needs_url
+
     def excludes_path(self, path: str) -> bool:
         """Tell whether its path excludes a request; where it does not, the URL may."""
         return self._excluded is not None and self._excluded.match_path(path)

@@ -351,3 +351,25 @@ def test_a_request_is_dropped_for_sure_only_where_no_trace_id_saves_it(
 
     assert sampler.drops(context, {"url.path": "/predict"}) is dropped
     assert sampler.drops(context, {"url.path": "/healthz"})
+
+
+@pytest.mark.parametrize(
+    ("rate", "excluded_urls", "route_rates", "by_path"),
+    [
+        (0.5, [], [], True),
+        (1e-6, ["/healthz", "^/a"], [], True),
+        (0, ["/healthz"], [], False),
+        (0.5, ["healthz"], [], False),
+        (0.5, [], [RouteRate("/predict", 0)], False),
+    ],
+)
+def test_where_the_path_decides_a_request_with_another_path_is_not_dropped(
+    rate: float, excluded_urls: list[str], route_rates: list[RouteRate], by_path: bool
+) -> None:
+    sampler = RequestSampler(rate, excluded_urls=excluded_urls, sample_rates=route_rates)
+
+    assert sampler.decides_by_path is by_path
+    for path in ("/predict", "/healthz", "/abc"):
+        if by_path:
+            dropped = sampler.drops(Context(), {"url.path": path})
+            assert dropped is sampler.excludes_path(path)
