@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,9 +17,10 @@ from bentotrace.integrations._unrecorded import (
 )
 from bentotrace.pipeline.urls import URLPatterns
 
-__all__ = ["ExcludedURLs", "TracingMiddleware", "watch_exclusion"]
+__all__ = ["ExcludedURLs", "ExclusionMiddleware", "TracingMiddleware", "watch_exclusion"]
 
 _Scope = dict[str, Any]
+_FOUND = "bentotrace.excluded"
 
 
 class ExcludedURLs:
@@ -33,21 +34,21 @@ class ExcludedURLs:
         """Exclude nothing, which :class:`TracingMiddleware` does, or else the sampler."""
         return False
 
-    def enter(self, scope: _Scope) -> context_api.Context | None:
-        """Give the context in which an excluded request is served, None for any other.
-
-        It has a span that is not recorded, and so nothing below it is.
-        """
+    def match(self, scope: _Scope) -> bool:
+        """Tell whether a request is excluded."""
         patterns = self._patterns
-        if not patterns.match_path(scope["path"]):
-            request = _attributes(scope) if patterns.need_url else {"url.path": scope["path"]}
-            if patterns.find(request) is None:
-                return None
+        if patterns.match_path(scope["path"]):
+            return True
+        request = _attributes(scope) if patterns.need_url else {"url.path": scope["path"]}
+        return patterns.find(request) is not None
+
+    def enter(self, scope: _Scope) -> context_api.Context:
+        """Give the context of an excluded request, in which nothing is recorded."""
         return enter_unrecorded(self._caller.extract(scope), UnrecordedSpan)
 
 
 class TracingMiddleware(OpenTelemetryMiddleware):
-    """Leaves an excluded request alone.
+    """Leaves an excluded request alone, and has it known.
 
     The sampler would drop it too, but OpenTelemetry's middleware asks that only when it has
     collected what describes the request, and does all else that it does for a span after that.
@@ -55,19 +56,42 @@ class TracingMiddleware(OpenTelemetryMiddleware):
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         """Serve a request, or the lifespan of the application."""
-        if scope["type"] != "lifespan":
-            excluded_urls: Any = self.excluded_urls
-            context = excluded_urls.enter(scope)
-            if context is not None:
-                return serve_within(context, self.app, scope, receive, send)
+        excluded_urls: Any = self.excluded_urls
+        if scope["type"] != "lifespan" and excluded_urls.match(scope):
+            scope[_FOUND] = True
+            return self.app(scope, receive, send)
         return super().__call__(scope, receive, send)
 
 
-def watch_exclusion(app: Any) -> None:
-    """Let a Starlette application that traces with :class:`ExcludedURLs` leave requests alone."""
-    for middleware in app.user_middleware:
-        if middleware.cls is OpenTelemetryMiddleware:
-            middleware.cls = TracingMiddleware
+class ExclusionMiddleware:
+    """Serves an excluded request in a context in which nothing is recorded."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], excluded_urls: ExcludedURLs) -> None:
+        self._app = app
+        self._excluded_urls = excluded_urls
+
+    async def __call__(self, scope: _Scope, receive: Any, send: Any) -> None:
+        """Serve a request, or the lifespan of the application."""
+        if _FOUND in scope:
+            context = self._excluded_urls.enter(scope)
+            await serve_within(context, self._app, scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def watch_exclusion(app: Any, excluded_urls: ExcludedURLs) -> None:
+    """Let a BentoML application that traces with :class:`ExcludedURLs` leave requests alone."""
+    from bentoml._internal.server.http.traffic import TimeoutMiddleware
+    from starlette.middleware import Middleware
+
+    stack = app.user_middleware
+    traced = [index for index, each in enumerate(stack) if each.cls is OpenTelemetryMiddleware]
+    timed = [index for index, each in enumerate(stack) if each.cls is TimeoutMiddleware]
+    for index in traced:
+        stack[index].cls = TracingMiddleware
+        # Its timer keeps the context in which it is started for a minute.
+        within = max([index, *timed])
+        stack.insert(within + 1, Middleware(ExclusionMiddleware, excluded_urls=excluded_urls))
 
 
 def _attributes(scope: _Scope) -> dict[str, Any]:

@@ -111,11 +111,11 @@ class _Hooks(NamedTuple):
         provider = ServiceTracerProvider(tracing.provider)
         trace_context.service_name = str(provider.resource.attributes["service.name"])
         BentoMLContainer.tracer_provider.set(provider)
-        patterns = tracing.config.options.excluded_urls
-        BentoMLContainer.tracing_excluded_urls.set(ExcludedURLs(patterns))
+        excluded_urls = ExcludedURLs(tracing.config.options.excluded_urls)
+        BentoMLContainer.tracing_excluded_urls.set(excluded_urls)
         app = make(service, *args, **kwargs)
-        if patterns:
-            watch_exclusion(app)
+        if tracing.config.options.excluded_urls:
+            watch_exclusion(app, excluded_urls)
         app.add_middleware(ShutdownMiddleware, tracing=tracing)
         return app
 

@@ -72,6 +72,44 @@ print(names, int(answer.text, 16) > 0, "x-bentoml-request-id" in answer.headers)
     assert script(directory, text) == f"[] True {has_id}\n"
 
 
+def test_an_excluded_request_leaves_no_span_and_nothing_that_outlives_it(directory: Path) -> None:
+    text = """
+import gc
+
+class Within:
+    def __init__(self, app):
+        self.app = app
+
+    async def __call__(self, scope, receive, send):
+        with trace.get_tracer("within").start_as_current_span("within"):
+            await self.app(scope, receive, send)
+
+Iris.add_asgi_middleware(Within)
+tracing.install({"exporter_type": "none"}, sample_rate=1.0, excluded_urls="/classify")
+
+from bentotrace.integrations.bentoml.exclusion import ExcludedURLs
+looked = []
+ExcludedURLs.url_disabled = lambda self, url: looked.append(url)
+
+kept = InMemorySpanExporter()
+app = Iris.to_asgi()
+from bentoml._internal.configuration.containers import BentoMLContainer
+BentoMLContainer.tracer_provider.get().add_span_processor(SimpleSpanProcessor(kept))
+with TestClient(app) as client:
+    for _ in range(5):
+        client.post("/classify", json={"petal": 1.0}).raise_for_status()
+    gc.collect()
+    alive = [kind for kind in map(type, gc.get_objects()) if kind.__name__ == "UnrecordedSpan"]
+    print(len(kept.get_finished_spans()), looked, len(alive))
+    client.post("/other")
+print(sorted({span.name for span in kept.get_finished_spans()}), len(looked))
+"""
+
+    assert script(directory, text) == (
+        "0 [] 0\n['POST /other', 'POST /other http send', 'within'] 1\n"
+    )
+
+
 def test_a_provider_that_the_service_installed_itself_stays_the_global_one(
     directory: Path,
 ) -> None:

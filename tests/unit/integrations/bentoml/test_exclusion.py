@@ -12,8 +12,8 @@ pytest.importorskip(
 
 from bentotrace.integrations.bentoml.exclusion import (
     ExcludedURLs,
+    ExclusionMiddleware,
     TracingMiddleware,
-    watch_exclusion,
 )
 
 PARENT = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
@@ -35,7 +35,8 @@ def serve(path: str, pattern: str, **scope: Any) -> tuple[trace_api.SpanContext,
         request = {"type": "http", "scheme": "http", "path": path, "headers": [], **scope}
         excluded_urls: Any = ExcludedURLs([pattern])
         nothing = trace_api.NoOpTracerProvider()
-        middleware = TracingMiddleware(app, excluded_urls=excluded_urls, tracer_provider=nothing)
+        within = ExclusionMiddleware(app, excluded_urls)
+        middleware = TracingMiddleware(within, excluded_urls=excluded_urls, tracer_provider=nothing)
         await middleware(request, None, answer)
         assert trace_api.get_current_span() is trace_api.INVALID_SPAN
 
@@ -85,40 +86,3 @@ def test_a_lifespan_is_no_request() -> None:
     context, _ = serve("/", ".", type="lifespan")
 
     assert not context.is_valid
-
-
-def test_opentelemetrys_middleware_does_not_see_an_excluded_request() -> None:
-    applications = pytest.importorskip("starlette.applications", reason="this serves with it")
-    from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-
-    class Looks(ExcludedURLs):
-        times = 0
-
-        def url_disabled(self, url: str) -> bool:
-            self.times += 1
-            return super().url_disabled(url)
-
-    async def answer(message: dict[str, Any]) -> None:
-        statuses.append(message.get("status"))
-
-    statuses: list[int | None] = []
-    looks, exporter, provider = Looks(["/readyz"]), InMemorySpanExporter(), TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    app = applications.Starlette()
-    app.add_middleware(OpenTelemetryMiddleware, excluded_urls=looks, tracer_provider=provider)
-    watch_exclusion(app)
-
-    def ask(path: str) -> None:
-        scope = {"type": "http", "method": "GET", "scheme": "http", "path": path, "headers": []}
-        asyncio.run(app(scope, None, answer))
-
-    ask("/readyz")
-    assert (looks.times, exporter.get_finished_spans()) == (0, ())
-    ask("/")
-    assert looks.times == 1
-    assert {span.name for span in exporter.get_finished_spans()} == {"GET /", "GET / http send"}
-    assert statuses == [404, None] * 2
-    provider.shutdown()
