@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import os
+import random
 import signal
 import socket
 import statistics
@@ -254,8 +255,10 @@ def measure(cases: Iterable[Case], rounds: int, requests: int) -> None:
                 servers[-1].ask(requests)
                 servers[-1].latencies.clear()
                 servers[-1].cpu = 0.0
+            # In any order, since what was asked before leaves the caches to the next.
+            order = random.Random(rounds)
             for _ in range(rounds):
-                for server in servers:
+                for server in order.sample(servers, len(servers)):
                     server.ask(requests)
             show(servers)
         finally:
