@@ -1,8 +1,8 @@
 """Read the entry points of a few groups from what is installed, and nothing else.
 
-It gives what :func:`importlib.metadata.entry_points` gives, which reads and parses those of every
-group, and whose import takes as long as the rest of the metadata together. Where distributions may
-come from anything but directories of ``sys.path``, that is asked.
+It gives what :func:`importlib.metadata.entry_points` gives, which parses those of every group, and
+whose import alone would be a sixth of a start. Where distributions may come from anything but
+directories of ``sys.path``, that is asked.
 
 Source: packaging.python.org, the specifications of entry points and of installed projects.
 """
