@@ -3,7 +3,9 @@
 The first is traced by us and by BentoML itself, the second by us and by ``opentelemetry-distro``.
 Every case is a server with one worker; all of a service run at once, and are asked in turns, so
 that what else the machine does falls on all alike. One connection asks one request after another:
-its latencies, and the requests per second and the CPU time of the worker that follow. Run it as
+its latencies, and the requests per second and the CPU time of the worker that follow. What else
+the machine does changes those more than tracing does, so theirs and ours are asked one after the
+other, and their ratio is the median of those of the turns, with its 95 % interval. Run it as
 ``python benchmarks/request.py`` where these are installed: bentotrace[cli,instrument], bentoml 1.4,
 fastapi, uvicorn, opentelemetry-distro, opentelemetry-instrumentation-fastapi, and
 opentelemetry-exporter-otlp-proto-http.
@@ -104,13 +106,21 @@ class Case:
 
 @define
 class Server:
-    """A running case, and what was measured of it."""
+    """A running case, and what was measured of it.
+
+    Attributes:
+        case: it.
+        process: what was started.
+        port: where it listens.
+        latencies: of every request, in seconds.
+        turns: the CPU time of a request in each turn, in seconds.
+    """
 
     case: Case
     process: subprocess.Popen[bytes]
     port: int
     latencies: list[float] = field(factory=list)
-    cpu: float = 0.0
+    turns: list[float] = field(factory=list)
 
     @property
     def worker(self) -> psutil.Process:
@@ -134,12 +144,12 @@ class Server:
             answer.read()
             self.latencies.append(time.perf_counter() - started)
             assert answer.status == 200
-        self.cpu += cpu_seconds(worker) - before
+        self.turns.append((cpu_seconds(worker) - before) / requests)
         connection.close()
 
 
 def bentoml_cases(port: int) -> Iterator[Case]:
-    """List what is compared of a BentoML service."""
+    """List what is compared of a BentoML service, theirs before ours."""
 
     def case(name: str, install: str, config: str, variables: Mapping[str, str]) -> Case:
         return Case(
@@ -160,7 +170,7 @@ def bentoml_cases(port: int) -> Iterator[Case]:
 
 
 def fastapi_cases(port: int) -> Iterator[Case]:
-    """List what is compared of a service of FastAPI."""
+    """List what is compared of a service of FastAPI, theirs before ours."""
     uvicorn = [program("uvicorn"), "app:app", "--log-level", "warning"]
     files = {"app.py": FASTAPI_SERVICE}
     distro = {
@@ -231,16 +241,31 @@ def is_ready(port: int) -> bool:
         connection.close()
 
 
-def show(servers: list[Server]) -> None:
+def show(pairs: Iterable[tuple[Server, Server]]) -> None:
     """Print the table."""
-    print("| case | p50 ms | p99 ms | requests/s | CPU µs per request |")
-    print("| --- | --- | --- | --- | --- |")
-    for server in servers:
-        latencies = sorted(server.latencies)
-        p50, p99 = statistics.median(latencies), latencies[int(len(latencies) * 0.99)]
-        rate, cpu = len(latencies) / sum(latencies), server.cpu / len(latencies)
-        name = server.case.name
-        print(f"| {name} | {p50 * 1e3:.2f} | {p99 * 1e3:.2f} | {rate:.0f} | {cpu * 1e6:.0f} |")
+    print("| case | p50 ms | p99 ms | requests/s | CPU µs per request | ours / theirs |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for theirs, ours in pairs:
+        print(f"{row(theirs)} |")
+        print(f"{row(ours)} {ratio(theirs, ours)} |")
+
+
+def row(server: Server) -> str:
+    """Give what was measured of a case."""
+    latencies = sorted(server.latencies)
+    p50, p99 = statistics.median(latencies), latencies[int(len(latencies) * 0.99)]
+    rate, cpu = len(latencies) / sum(latencies), statistics.mean(server.turns)
+    name = server.case.name
+    return f"| {name} | {p50 * 1e3:.2f} | {p99 * 1e3:.2f} | {rate:.0f} | {cpu * 1e6:.0f} |"
+
+
+def ratio(theirs: Server, ours: Server) -> str:
+    """Give the median of the CPU times' ratios, and between which two of them it lies."""
+    ratios = sorted(b / a for a, b in zip(theirs.turns, ours.turns, strict=True))
+    # As many are below the median as a coin that is thrown for each shows heads.
+    below = max(0, int(len(ratios) / 2 - 1.96 * len(ratios) ** 0.5 / 2))
+    low, high = ratios[below], ratios[-1 - below]
+    return f"{statistics.median(ratios):.2f} ({low:.2f} to {high:.2f})"
 
 
 def measure(cases: Iterable[Case], rounds: int, requests: int) -> None:
@@ -254,13 +279,15 @@ def measure(cases: Iterable[Case], rounds: int, requests: int) -> None:
                 servers.append(start(case, home))
                 servers[-1].ask(requests)
                 servers[-1].latencies.clear()
-                servers[-1].cpu = 0.0
+                servers[-1].turns.clear()
+            pairs = list(zip(servers[::2], servers[1::2], strict=True))
             # In any order, since what was asked before leaves the caches to the next.
             order = random.Random(rounds)
             for _ in range(rounds):
-                for server in order.sample(servers, len(servers)):
-                    server.ask(requests)
-            show(servers)
+                for pair in order.sample(pairs, len(pairs)):
+                    for server in order.sample(pair, 2):
+                        server.ask(requests)
+            show(pairs)
         finally:
             for server in servers:
                 server.process.send_signal(signal.SIGTERM)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from operator import attrgetter
-from random import getrandbits
 from typing import Any
 
 from attrs import frozen
@@ -31,19 +30,17 @@ from opentelemetry.propagate import get_global_textmap
 from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.util.http import parse_excluded_urls
 
+from bentotrace.integrations._unrecorded_span import LateSpan
 from bentotrace.pipeline.sampler import RequestSampler
 
 __all__ = [
     "Caller",
-    "UnrecordedSpan",
     "enter_unrecorded",
-    "serve_within",
     "skip_unrecorded",
     "skipping_unrecorded",
 ]
 
 _Scope = MutableMapping[str, Any]
-_App = Callable[..., Awaitable[None]]
 _Call = Callable[..., Coroutine[Any, Any, None]]
 _REQUESTS = ("http", "websocket")
 _NAMES_WITH_URL = ("default", "http/dup")
@@ -93,10 +90,6 @@ class _NoHeaders(ASGIGetter):
 
 _HEADERS: Getter[Any] = _Headers()
 _NO_URLS = vars(parse_excluded_urls(""))
-_TRACE_ID_BITS = 128
-_SPAN_ID_BITS = 64
-_SPAN_ID_MASK = (1 << _SPAN_ID_BITS) - 1
-_NO_FLAGS = trace_api.TraceFlags(trace_api.TraceFlags.DEFAULT)
 _NOTHING = context_api.Context()
 # The key of a span in a context; set_span_in_context copies the context twice.
 (_SPAN,) = trace_api.set_span_in_context(trace_api.INVALID_SPAN, _NOTHING)
@@ -154,7 +147,6 @@ def skipping_unrecorded(traced: _Call) -> _Call:
         if context is None:
             await traced(middleware, scope, receive, send)
             return
-        # As serve_within does, which would be one more coroutine that every message goes through.
         token = context_api.attach(context)
         try:
             await middleware.app(scope, receive, send)
@@ -239,26 +231,17 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
             return None
     if known.excluded_urls is not None and _leaves_alone(known.excluded_urls, request, scope):
         return None
-    return enter_unrecorded(context, UnrecordedSpan)
-
-
-async def serve_within(
-    context: context_api.Context, app: _App, scope: _Scope, receive: Any, send: Any
-) -> None:
-    """Let an application serve a request in a context, and leave that."""
-    token = context_api.attach(context)
-    try:
-        await app(scope, receive, send)
-    finally:
-        context_api.detach(token)
+    return enter_unrecorded(context, LateSpan)
 
 
 def enter_unrecorded(
-    context: context_api.Context, make_span: Callable[[trace_api.SpanContext], trace_api.Span]
+    context: context_api.Context, start_span: Callable[[trace_api.SpanContext], trace_api.Span]
 ) -> context_api.Context:
     """Give the context of a request's caller with a span in it that is not recorded."""
-    parent = _parent_in(context) if context else trace_api.INVALID_SPAN_CONTEXT
-    return context_api.Context({**context, _SPAN: make_span(parent)})
+    if not context:
+        return context_api.Context({_SPAN: start_span(trace_api.INVALID_SPAN_CONTEXT)})
+    parent = trace_api.get_current_span(context).get_span_context()
+    return context_api.Context({**context, _SPAN: start_span(parent)})
 
 
 def _describe(scope: _Scope, names: Any, with_url: bool) -> Mapping[str, Any]:
@@ -284,49 +267,6 @@ def _url_of(scope: _Scope) -> str:
     """Give the URL without its query, as the middleware puts it together."""
     url: str = get_host_port_url_tuple(scope)[2]
     return url
-
-
-class UnrecordedSpan(trace_api.NonRecordingSpan):
-    """A span that is not recorded, whose context is made when something asks for it.
-
-    Timers keep it beyond its request, BentoML's for a minute, so it consists of few objects.
-    """
-
-    _own: trace_api.SpanContext | None = None
-
-    def __init__(self, parent: trace_api.SpanContext) -> None:
-        super().__init__(parent)
-        # Drawn at once, or threads that ask at the same time would get different ones.
-        self._ids = getrandbits(_TRACE_ID_BITS + _SPAN_ID_BITS)
-
-    def get_span_context(self) -> trace_api.SpanContext:
-        """Give its context, the same ids to every thread."""
-        own = self._own
-        if own is None:
-            own = self._own = _make_below(self._context, self._ids)
-        return own
-
-    @property
-    def context(self) -> trace_api.SpanContext:
-        """The same, as the SDK's recorded spans have it."""
-        return self.get_span_context()
-
-
-def _parent_in(context: context_api.Context) -> trace_api.SpanContext:
-    return trace_api.get_current_span(context).get_span_context()
-
-
-def _make_below(parent: trace_api.SpanContext, ids: int) -> trace_api.SpanContext:
-    """Make the context of a span that is not recorded, and that may be the first of its trace."""
-    flags = parent.trace_flags & ~trace_api.TraceFlags.SAMPLED
-    return trace_api.SpanContext(
-        # Zero is no id.
-        parent.trace_id if parent.is_valid else ids >> _SPAN_ID_BITS or 1,
-        ids & _SPAN_ID_MASK or 1,
-        is_remote=False,
-        trace_flags=trace_api.TraceFlags(flags) if flags else _NO_FLAGS,
-        trace_state=parent.trace_state,
-    )
 
 
 def _is_of_api(metrics: Any) -> bool:

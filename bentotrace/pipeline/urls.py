@@ -10,6 +10,9 @@ from typing import Any
 __all__ = ["URLPatterns"]
 
 _PATH_PATTERN = r"(?:\(\?[a-zA-Z]+\))?\^?/"
+# Health checks ask for the same few; a client that makes paths up fills no more than this.
+_KEPT_PATHS = 128
+_KEPT_LENGTH = 512
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 
 
@@ -30,15 +33,19 @@ class URLPatterns:
         self._tests = tuple(_tests(self.patterns))
         self.need_url = not all(in_path for _, _, in_path, _ in self._tests)
         self._path_tests = [test for _, _, in_path, test in self._tests if in_path]
+        self._matched: set[str] = set()
 
     def match_path(self, path: str) -> bool:
         """Tell whether one of those for paths matches; where none does, :meth:`find` may yet."""
+        if path in self._matched:
+            return True
         if not path.startswith("/"):
             return False
-        if "?" in path:
-            path = path.partition("?")[0]
-        for test in self._path_tests:  # noqa: SIM110, for any() takes longer than the test
-            if test(path) is not None:
+        before_query = path.partition("?")[0]
+        for test in self._path_tests:
+            if test(before_query) is not None:
+                if len(self._matched) < _KEPT_PATHS and len(path) <= _KEPT_LENGTH:
+                    self._matched.add(path)
                 return True
         return False
 

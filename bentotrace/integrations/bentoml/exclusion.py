@@ -9,12 +9,8 @@ from urllib.parse import unquote
 from opentelemetry import context as context_api
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
-from bentotrace.integrations._unrecorded import (
-    Caller,
-    UnrecordedSpan,
-    enter_unrecorded,
-    serve_within,
-)
+from bentotrace.integrations._unrecorded import Caller, enter_unrecorded
+from bentotrace.integrations._unrecorded_span import start_unrecorded
 from bentotrace.pipeline.urls import URLPatterns
 
 __all__ = ["ExcludedURLs", "ExclusionMiddleware", "TracingMiddleware", "watch_exclusion"]
@@ -44,7 +40,8 @@ class ExcludedURLs:
 
     def enter(self, scope: _Scope) -> context_api.Context:
         """Give the context of an excluded request, in which nothing is recorded."""
-        return enter_unrecorded(self._caller.extract(scope), UnrecordedSpan)
+        # BentoML asks for the ids of every request.
+        return enter_unrecorded(self._caller.extract(scope), start_unrecorded)
 
 
 class TracingMiddleware(OpenTelemetryMiddleware):
@@ -72,11 +69,14 @@ class ExclusionMiddleware:
 
     async def __call__(self, scope: _Scope, receive: Any, send: Any) -> None:
         """Serve a request, or the lifespan of the application."""
-        if _FOUND in scope:
-            context = self._excluded_urls.enter(scope)
-            await serve_within(context, self._app, scope, receive, send)
-        else:
+        if _FOUND not in scope:
             await self._app(scope, receive, send)
+            return
+        token = context_api.attach(self._excluded_urls.enter(scope))
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            context_api.detach(token)
 
 
 def watch_exclusion(app: Any, excluded_urls: ExcludedURLs) -> None:

@@ -101,7 +101,7 @@ class _Hooks(NamedTuple):
         from bentoml._internal.context import trace_context
 
         from bentotrace.integrations.bentoml.exclusion import ExcludedURLs, watch_exclusion
-        from bentotrace.integrations.bentoml.lifespan import ShutdownMiddleware
+        from bentotrace.integrations.bentoml.lifespan import with_tracing
         from bentotrace.integrations.bentoml.provider import ServiceTracerProvider
         from bentotrace.pipeline.start import start
 
@@ -116,7 +116,7 @@ class _Hooks(NamedTuple):
         app = make(service, *args, **kwargs)
         if tracing.config.options.excluded_urls:
             watch_exclusion(app, excluded_urls)
-        app.add_middleware(ShutdownMiddleware, tracing=tracing)
+        app.router.lifespan_context = with_tracing(app.router.lifespan_context, tracing)
         return app
 
     def _check(self, service: Any) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 
 from opentelemetry import trace as trace_api
 
-__all__ = ["ServiceTracerProvider", "UnrecordedSpan"]
+from bentotrace.integrations._unrecorded_span import UnrecordedSpan
+
+__all__ = ["ServiceTracerProvider"]
 
 
 class ServiceTracerProvider(trace_api.TracerProvider):
@@ -38,12 +40,3 @@ class _Tracer(trace_api.Tracer):
 
     def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
         return self._tracer.start_as_current_span(*args, **kwargs)
-
-
-class UnrecordedSpan(trace_api.NonRecordingSpan):
-    """A span with its context as an attribute."""
-
-    @property
-    def context(self) -> trace_api.SpanContext:
-        """What :meth:`get_span_context` gives."""
-        return self.get_span_context()

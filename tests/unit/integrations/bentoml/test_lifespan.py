@@ -1,15 +1,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 import bentotrace
-from bentotrace.integrations.bentoml.lifespan import ShutdownMiddleware
-
-Message = MutableMapping[str, Any]
+from bentotrace.integrations.bentoml.lifespan import with_tracing
 
 
 @pytest.fixture
@@ -19,40 +17,43 @@ def tracing() -> Iterator[bentotrace.Tracing]:
         yield tracing
 
 
-def run(tracing: bentotrace.Tracing, scope: Message, *messages: str) -> list[tuple[str, int]]:
-    """Run an application that sends messages; gives each with the spans exported by then."""
-    sent = []
+def exported(tracing: bentotrace.Tracing) -> int:
+    return tracing.status().destinations[0].exported
 
-    async def app(
-        _scope: Message, _receive: object, send: Callable[[Message], Awaitable[None]]
-    ) -> None:
-        for message in messages:
-            tracing.provider.get_tracer("test").start_span(message).end()
-            await send({"type": message})
 
-    async def send(message: Message) -> None:
-        sent.append((message["type"], tracing.status().destinations[0].exported))
+def record(tracing: bentotrace.Tracing, name: str) -> None:
+    tracing.provider.get_tracer("test").start_span(name).end()
 
-    async def receive() -> Message:
-        return {}
+
+def test_all_is_exported_after_the_last_hook_of_the_service(tracing: bentotrace.Tracing) -> None:
+    @asynccontextmanager
+    async def lifespan(app: str) -> AsyncIterator[str]:
+        record(tracing, "startup")
+        yield app
+        record(tracing, "shutdown")
 
     async def serve() -> None:
-        await ShutdownMiddleware(app, tracing)(scope, receive, send)
+        async with with_tracing(lifespan, tracing)("state") as state:
+            assert state == "state"
+            assert exported(tracing) == 0
 
     asyncio.run(serve())
-    return sent
+
+    assert exported(tracing) == 2
 
 
-@pytest.mark.parametrize("last", ["lifespan.shutdown.complete", "lifespan.startup.failed"])
-def test_all_is_exported_before_the_server_hears_of_the_end(
-    last: str, tracing: bentotrace.Tracing
-) -> None:
-    sent = run(tracing, {"type": "lifespan"}, "lifespan.startup.complete", last)
+def test_a_service_that_does_not_start_loses_nothing_either(tracing: bentotrace.Tracing) -> None:
+    @asynccontextmanager
+    async def lifespan(_app: str) -> AsyncIterator[None]:
+        record(tracing, "startup")
+        raise RuntimeError("no model")
+        yield
 
-    assert sent == [("lifespan.startup.complete", 0), (last, 2)]
+    async def serve() -> None:
+        async with with_tracing(lifespan, tracing)("app"):
+            pass
 
+    with pytest.raises(RuntimeError, match="no model"):
+        asyncio.run(serve())
 
-def test_a_request_ends_nothing(tracing: bentotrace.Tracing) -> None:
-    run(tracing, {"type": "http"}, "http.response.start", "http.response.body")
-
-    assert tracing.status().destinations[0].pending == 2
+    assert exported(tracing) == 1
