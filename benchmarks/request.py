@@ -5,7 +5,9 @@ Every case is a server with one worker; all of a service run at once, and are as
 that what else the machine does falls on all alike. One connection asks one request after another:
 its latencies, and the requests per second and the CPU time of the worker that follow. What else
 the machine does changes those more than tracing does, so theirs and ours are asked one after the
-other, and their ratio is the median of those of the turns, with its 95 % interval. Run it as
+other, and the ratio of their CPU times is the median of those of the turns. How the memory of a
+process happens to lie is worth some percent too, so all are started several times: the ratio is
+the median of the starts', and the lowest and the highest stand beside it. Run it as
 ``python benchmarks/request.py`` where these are installed: bentotrace[cli,instrument], bentoml 1.4,
 fastapi, uvicorn, opentelemetry-distro, opentelemetry-instrumentation-fastapi, and
 opentelemetry-exporter-otlp-proto-http.
@@ -16,7 +18,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import os
-import random
 import signal
 import socket
 import statistics
@@ -24,8 +25,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from random import Random
 
 import psutil
 from attrs import define, field
@@ -105,22 +107,25 @@ class Case:
 
 
 @define
-class Server:
-    """A running case, and what was measured of it.
+class Measured:
+    """What was measured of a case.
 
     Attributes:
-        case: it.
-        process: what was started.
-        port: where it listens.
         latencies: of every request, in seconds.
-        turns: the CPU time of a request in each turn, in seconds.
+        turns: the CPU time of a request, in seconds, for each start and in that for each turn.
     """
+
+    latencies: list[float] = field(factory=list)
+    turns: list[list[float]] = field(factory=list)
+
+
+@define
+class Server:
+    """A running case."""
 
     case: Case
     process: subprocess.Popen[bytes]
     port: int
-    latencies: list[float] = field(factory=list)
-    turns: list[float] = field(factory=list)
 
     @property
     def worker(self) -> psutil.Process:
@@ -131,7 +136,7 @@ class Server:
         (worker,) = process.children()
         return worker
 
-    def ask(self, requests: int) -> None:
+    def ask(self, requests: int, measured: Measured) -> None:
         """Measure so many requests."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         headers = {"Content-Type": "application/json"}
@@ -142,9 +147,9 @@ class Server:
             connection.request("POST", "/classify", '{"petal": 1.0}', headers)
             answer = connection.getresponse()
             answer.read()
-            self.latencies.append(time.perf_counter() - started)
+            measured.latencies.append(time.perf_counter() - started)
             assert answer.status == 200
-        self.turns.append((cpu_seconds(worker) - before) / requests)
+        measured.turns[-1].append((cpu_seconds(worker) - before) / requests)
         connection.close()
 
 
@@ -241,35 +246,33 @@ def is_ready(port: int) -> bool:
         connection.close()
 
 
-def show(pairs: Iterable[tuple[Server, Server]]) -> None:
+def show(cases: Sequence[Case], measured: Sequence[Measured]) -> None:
     """Print the table."""
     print("| case | p50 ms | p99 ms | requests/s | CPU µs per request | ours / theirs |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for theirs, ours in pairs:
-        print(f"{row(theirs)} |")
-        print(f"{row(ours)} {ratio(theirs, ours)} |")
+    for number, (case, of_case) in enumerate(zip(cases, measured, strict=True)):
+        latencies = sorted(of_case.latencies)
+        p50, p99 = statistics.median(latencies), latencies[int(len(latencies) * 0.99)]
+        rate = len(latencies) / sum(latencies)
+        cpu = statistics.mean(turn for turns in of_case.turns for turn in turns)
+        ratio = f" {compare(measured[number - 1], of_case)}" if number % 2 else ""
+        figures = f"{p50 * 1e3:.2f} | {p99 * 1e3:.2f} | {rate:.0f} | {cpu * 1e6:.0f}"
+        print(f"| {case.name} | {figures} |{ratio} |")
 
 
-def row(server: Server) -> str:
-    """Give what was measured of a case."""
-    latencies = sorted(server.latencies)
-    p50, p99 = statistics.median(latencies), latencies[int(len(latencies) * 0.99)]
-    rate, cpu = len(latencies) / sum(latencies), statistics.mean(server.turns)
-    name = server.case.name
-    return f"| {name} | {p50 * 1e3:.2f} | {p99 * 1e3:.2f} | {rate:.0f} | {cpu * 1e6:.0f} |"
+def compare(theirs: Measured, ours: Measured) -> str:
+    """Give the median of the starts' ratios, and the lowest and the highest."""
+    ratios = [
+        statistics.median(b / a for a, b in zip(*turns, strict=True))
+        for turns in zip(theirs.turns, ours.turns, strict=True)
+    ]
+    return f"{statistics.median(ratios):.3f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
-def ratio(theirs: Server, ours: Server) -> str:
-    """Give the median of the CPU times' ratios, and between which two of them it lies."""
-    ratios = sorted(b / a for a, b in zip(theirs.turns, ours.turns, strict=True))
-    # As many are below the median as a coin that is thrown for each shows heads.
-    below = max(0, int(len(ratios) / 2 - 1.96 * len(ratios) ** 0.5 / 2))
-    low, high = ratios[below], ratios[-1 - below]
-    return f"{statistics.median(ratios):.2f} ({low:.2f} to {high:.2f})"
-
-
-def measure(cases: Iterable[Case], rounds: int, requests: int) -> None:
-    """Run the cases of a service, ask them in turns, and print the table."""
+def measure(
+    cases: Sequence[Case], measured: Sequence[Measured], rounds: int, requests: int, order: Random
+) -> None:
+    """Start the cases of a service, and ask them in turns."""
     servers: list[Server] = []
     with tempfile.TemporaryDirectory() as directory:
         try:
@@ -277,17 +280,15 @@ def measure(cases: Iterable[Case], rounds: int, requests: int) -> None:
                 home = Path(directory, str(number))
                 home.mkdir()
                 servers.append(start(case, home))
-                servers[-1].ask(requests)
-                servers[-1].latencies.clear()
-                servers[-1].turns.clear()
-            pairs = list(zip(servers[::2], servers[1::2], strict=True))
+                servers[-1].ask(requests, Measured(turns=[[]]))
+                measured[number].turns.append([])
+            each = list(zip(servers, measured, strict=True))
+            pairs = list(zip(each[::2], each[1::2], strict=True))
             # In any order, since what was asked before leaves the caches to the next.
-            order = random.Random(rounds)
             for _ in range(rounds):
                 for pair in order.sample(pairs, len(pairs)):
-                    for server in order.sample(pair, 2):
-                        server.ask(requests)
-            show(pairs)
+                    for server, of_case in order.sample(pair, 2):
+                        server.ask(requests, of_case)
         finally:
             for server in servers:
                 server.process.send_signal(signal.SIGTERM)
@@ -298,12 +299,18 @@ def measure(cases: Iterable[Case], rounds: int, requests: int) -> None:
 def main() -> int:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=20, help="turns of every case")
+    parser.add_argument("--starts", type=int, default=1, help="starts of every case")
+    parser.add_argument("--rounds", type=int, default=20, help="turns of every case in a start")
     parser.add_argument("--requests", type=int, default=100, help="requests in a turn")
     options = parser.parse_args()
     receiver = Receiver.start("http")
-    for cases in (bentoml_cases, fastapi_cases):
-        measure(cases(receiver.port), options.rounds, options.requests)
+    order = Random(options.rounds)
+    for list_cases in (bentoml_cases, fastapi_cases):
+        cases = list(list_cases(receiver.port))
+        measured = [Measured() for _ in cases]
+        for _ in range(options.starts):
+            measure(cases, measured, options.rounds, options.requests, order)
+        show(cases, measured)
         print()
     receiver.stop()
     return 0

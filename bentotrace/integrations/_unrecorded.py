@@ -3,7 +3,8 @@
 It asks the sampler only when it has collected what describes the request, and does all else that it
 does for a span after that. Here the sampler is asked first, and a request that it drops, whatever
 trace id the request may get, is served in a context whose span is not recorded, as it would be by
-the middleware. Where more than the span would be missed, the middleware serves it.
+the middleware; where tracing is disabled, in the context of its caller. Where more than the span
+would be missed, the middleware serves it.
 """
 
 from __future__ import annotations
@@ -163,13 +164,15 @@ class _Known:
     Attributes:
         settings: the middleware's.
         caller: what reads the headers of its requests.
-        sampler: what decides on them; None where the middleware is to serve them all.
+        is_needed: whether it is to serve them all.
+        sampler: what decides on them; None where tracing is disabled.
         names: which names of attributes it uses.
         excluded_urls: its own; None where it has none.
     """
 
     settings: tuple[Any, ...]
     caller: Caller
+    is_needed: bool = True
     sampler: RequestSampler | None = None
     names: Any = None
     excluded_urls: Any = None
@@ -179,16 +182,17 @@ class _Known:
         """Find it."""
         caller = Caller()
         _, tracer, meter, excluded_urls, names, *hooks = settings
+        disabled = type(tracer) is trace_api.NoOpTracer
         sampler = getattr(tracer, "sampler", None)
         if (
-            not isinstance(sampler, RequestSampler)
+            not (disabled or isinstance(sampler, RequestSampler))
             or any(hooks)
             or not (_is_of_api(meter) and _is_of_api(get_meter_provider()))
         ):
             return cls(settings, caller)
         if not excluded_urls or vars(excluded_urls) == _NO_URLS:
             excluded_urls = None
-        return cls(settings, caller, sampler, names, excluded_urls)
+        return cls(settings, caller, False, sampler, names, excluded_urls)
 
 
 def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | None:
@@ -199,7 +203,7 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
         scope: the request.
 
     Returns:
-        A context with a span that is not recorded; None where the middleware is to serve.
+        A context in which nothing is recorded; None where the middleware is to serve.
     """
     # A span above makes the middleware's no server span, and other values may tell it to keep out.
     if scope["type"] not in _REQUESTS or context_api.get_current():
@@ -217,13 +221,13 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
     internal = getattr(metrics_api, "_internal", metrics_api)
     meters = getattr(internal, "_METER_PROVIDER", internal)
     if (
-        sampler is None
+        known.is_needed
         or not (meters is None or _is_of_api(meters))
         or get_global_response_propagator() is not None
     ):
         return None
     context, request = known.caller.extract(scope), None
-    if not sampler.excludes_path(scope.get("path") or ""):
+    if sampler is not None and not sampler.excludes_path(scope.get("path") or ""):
         if not context and sampler.decides_by_path:
             return None
         request = _describe(scope, known.names, sampler.needs_url)
@@ -231,7 +235,7 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
             return None
     if known.excluded_urls is not None and _leaves_alone(known.excluded_urls, request, scope):
         return None
-    return enter_unrecorded(context, LateSpan)
+    return context if sampler is None else enter_unrecorded(context, LateSpan)
 
 
 def enter_unrecorded(

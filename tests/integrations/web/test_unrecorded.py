@@ -15,8 +15,10 @@ from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from opentelemetry.propagators.textmap import default_getter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import bentotrace
@@ -329,10 +331,31 @@ def test_where_the_middleware_is_another_one_the_sampler_drops_the_request() -> 
 
 def test_a_provider_that_is_not_bentotraces_decides_itself() -> None:
     with serving({"sample_rate": 0}) as asked:
-        asked.middleware.tracer = trace_api.NoOpTracer()
+        asked.middleware.tracer = TracerProvider(sampler=ALWAYS_OFF).get_tracer("theirs")
         _, in_middleware = asked.ask()
 
     assert in_middleware
+
+
+def test_where_tracing_is_disabled_a_request_has_the_context_of_its_caller() -> None:
+    with serving({"disabled": True}) as asked:
+        none, first_in_middleware = asked.ask()
+        headers = [*caller("01"), (b"baggage", b"customer=7")]
+        context, in_middleware = asked.ask(headers=headers)
+
+    assert (first_in_middleware, in_middleware) == (False, False)
+    assert not none.is_valid
+    assert (context.trace_id, context.span_id) == (TRACE_ID, SPAN_ID)
+    assert context.trace_flags.sampled
+    assert context.trace_state.to_header() == "shop=1"
+    assert asked.baggage == [{}, {"customer": "7"}]
+
+
+def test_where_it_is_disabled_what_the_middleware_leaves_alone_has_no_context() -> None:
+    with serving({"disabled": True}, excluded_urls=parse_excluded_urls("healthz")) as asked:
+        context, _ = asked.ask(headers=caller("01"))
+
+    assert not context.is_valid
 
 
 STABILITY: Any = type(TracingMiddleware(None)._sem_conv_opt_in_mode)
