@@ -156,6 +156,16 @@ class Receiver:
                 return
 
 
+def answering(answer: bytes) -> Handler:
+    """Make a handler that reads once and answers with these bytes, whatever was asked."""
+
+    def handle(connection: socket.socket) -> None:
+        connection.recv(1 << 20)
+        connection.sendall(answer)
+
+    return handle
+
+
 def hang(connection: socket.socket) -> None:
     """Read and never answer, until the other side goes."""
     while connection.recv(1 << 20):

@@ -49,3 +49,15 @@ def problems(load: Callable[..., Config]) -> Callable[..., list[str]]:
         return [line.removeprefix("f.yaml:") for line in str(caught.value).splitlines()]
 
     return problems
+
+
+@pytest.fixture(scope="module")
+def takes() -> Callable[[Any], bool]:
+    """Whether a document is good by the schema."""
+    # It loads every exporter, which other tests here do without.
+    from .schemas import schema
+
+    reason = "the schema is tried with jsonschema"
+    validators = pytest.importorskip("jsonschema", reason=reason)
+    made: Callable[[Any], bool] = validators.Draft202012Validator(schema()).is_valid
+    return made

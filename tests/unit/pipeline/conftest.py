@@ -29,6 +29,7 @@ from bentotrace.pipeline.processor import BatchProcessor
 from bentotrace.plugin import BuildContext, ExporterPlugin, Target
 
 from .hanging import Hanging
+from .scripted import Bench, Scripted
 
 SOON = 10.0
 """Seconds that nothing here takes unless it is broken."""
@@ -238,3 +239,18 @@ def hanging() -> Iterator[Hanging]:
     exporter = Hanging()
     yield exporter
     exporter.released.set()
+
+
+@pytest.fixture
+def bench(make_span: Callable[..., ReadableSpan]) -> Bench:
+    exporter, now = Scripted(), [5000.0]
+    guard = Guard(
+        exporter,
+        exporter.reports,
+        name="scripted",
+        endpoint="http://here:4318",
+        logger=logging.getLogger("bentotrace.scripted"),
+        on_error=lambda error: exporter.told(error),
+        clock=lambda: now[0],
+    )
+    return Bench(exporter, guard, now, make_span())

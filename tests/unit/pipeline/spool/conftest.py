@@ -6,15 +6,15 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bentotrace.pipeline.spool.store import SpoolStore
+from bentotrace.transport.retry import Backoff
 
-SOON = 20.0
-"""Seconds that nothing here takes unless it is broken."""
-
-MEBIBYTE = 1024 * 1024
+from .batches import MEBIBYTE
+from .switch import QUICK, SOON, Bench
 
 
 @pytest.fixture
@@ -67,3 +67,20 @@ def wait_for() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def make_bench(directory: Path) -> Iterator[Callable[..., Bench]]:
+    made: list[Bench] = []
+
+    def make(backoff: Backoff = QUICK, max_bytes: int = MEBIBYTE, **options: Any) -> Bench:
+        bench = Bench(directory, backoff=backoff, max_bytes=max_bytes, **options)
+        made.append(bench)
+        return bench
+
+    yield make
+    for bench in made:
+        bench.exporter.gate.set()
+        bench.processor.close(SOON)
+        if bench.processor._own_queue().thread is not None:
+            bench.processor._own_queue().thread.join(SOON)

@@ -1,0 +1,132 @@
+"""What the guard says of an exporter, when, and how often."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
+
+from .scripted import Bench, raising
+
+
+def test_a_shutdown_that_raises_is_said_and_reaches_nobody(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.exporter.at_shutdown = raising(SystemExit(1))
+    bench.guard.shutdown()
+    assert "was shut down, but it raised SystemExit: 1" in caplog.text
+
+
+def test_the_first_failure_is_said_with_endpoint_count_reason_and_what_to_do(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.fail()
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage() == (
+        "exporter scripted to http://here:4318 failed and lost 4 spans: nothing listens there; "
+        "start the receiver, or correct host and port of the endpoint"
+    )
+
+
+def test_further_failures_are_summed_up_once_a_minute(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(100):
+        bench.fail()
+        bench.now[0] += 1.0
+    first, second = [record.getMessage() for record in caplog.records]
+    assert "failed and lost 4 spans" in first
+    assert "has failed 61 times and lost 244 spans so far" in second
+
+
+def test_recovery_is_said_once_with_what_was_lost(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.fail()
+    bench.fail()
+    for _ in range(10):
+        bench.succeed()
+    _, recovery = [record.getMessage() for record in caplog.records]
+    assert recovery == (
+        "exporter scripted to http://here:4318 works again; it lost 8 spans in 2 exports that failed"
+    )
+
+
+def test_a_receiver_that_fails_every_other_time_does_not_flood_the_log_and_hides_nothing(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(120):
+        bench.fail()
+        bench.succeed()
+        bench.now[0] += 1.0
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == 4
+    assert "failed and lost 4 spans" in messages[0]
+    assert "works again; it lost 4 spans in 1 export that" in messages[1]
+    assert "has failed 60 times and lost 240 spans so far" in messages[2]
+    assert "works again; it lost 240 spans in 60 exports" in messages[3]
+    bench.guard.shutdown()
+    assert "lost 236 spans in 59 exports that failed" in caplog.records[-1].getMessage()
+
+
+def test_nothing_is_said_of_a_healthy_exporter(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    bench.succeed()
+    bench.guard.shutdown()
+    assert caplog.records == []
+
+
+def test_a_traceback_is_logged_at_debug_only(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    bench.exporter.script = raising(ValueError("bad"))
+    bench.export()
+    debug, warning = caplog.records
+    assert (debug.levelname, warning.levelname) == ("DEBUG", "WARNING")
+    assert debug.exc_info is not None
+    assert warning.exc_info is None
+    assert "it raised ValueError: bad" in warning.getMessage()
+    assert "logger bentotrace.scripted at level DEBUG" in warning.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        (SpanExportResult.FAILURE, "it reported a failure without a reason"),
+        (None, "it returned None, where a SpanExportResult belongs"),
+    ],
+)
+def test_a_failure_without_a_reason_is_said_as_that(
+    bench: Bench, caplog: pytest.LogCaptureFixture, result: Any, words: str
+) -> None:
+    bench.answer(result)
+    bench.export()
+    assert words in caplog.text
+
+
+def test_the_message_of_an_exception_is_one_line_without_credentials(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.exporter.script = raising(OSError("POST https://me:secret@host/x\nfailed " + "x" * 999))
+    bench.export()
+    message = caplog.records[-1].getMessage()
+    assert "secret" not in message
+    assert "\n" not in message
+    assert len(message) < 500
+
+
+def test_an_application_that_raises_then_is_said_once_and_no_obstacle(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.exporter.told = raising(KeyError("mine"))
+    bench.fail()
+    bench.fail()
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len([line for line in said if "on_export_error raised KeyError" in line]) == 1
+    assert bench.guard.health.consecutive_failures == 2
