@@ -83,6 +83,7 @@ WAYS = {
     "unsampled": {"rate": 0.0, "excluded": "/other"},
     "excluded": {"rate": 1.0, "excluded": "/classify"},
     "sampled": {"rate": 1.0, "excluded": "/other"},
+    "one in ten sampled": {"rate": 0.1, "excluded": "/other"},
 }
 OFF = {"OTEL_SDK_DISABLED": "true"}
 

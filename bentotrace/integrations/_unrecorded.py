@@ -1,10 +1,10 @@
 """Requests that are not recorded, with which OpenTelemetry's middleware for ASGI need not deal.
 
 It asks the sampler only when it has collected what describes the request, and does all else that it
-does for a span after that. Here the sampler is asked first, and a request that it drops, whatever
-trace id the request may get, is served in a context whose span is not recorded, as it would be by
-the middleware; where tracing is disabled, in the context of its caller. Where more than the span
-would be missed, the middleware serves it.
+does for a span after that. Here the sampler is asked first, of a request that begins a trace with
+the id that it gets, and what it drops is served in a context whose span is not recorded, as it
+would be by the middleware; where tracing is disabled, in the context of its caller. Where more than
+the span would be missed, the middleware serves it.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from opentelemetry.propagators.textmap import Getter, TextMapPropagator
 from opentelemetry.util.http import parse_excluded_urls
 
 from bentotrace.integrations._unrecorded_span import LateSpan
+from bentotrace.pipeline.ids import HandedIds, hand_trace_id
 from bentotrace.pipeline.sampler import RequestSampler
 
 __all__ = [
@@ -144,11 +145,16 @@ def skipping_unrecorded(traced: _Call) -> _Call:
 
     @functools.wraps(traced)
     async def call(middleware: Any, scope: _Scope, receive: Any, send: Any) -> None:
-        context = find_unrecorded(middleware, scope)
-        if context is None:
-            await traced(middleware, scope, receive, send)
+        found = find_unrecorded(middleware, scope)
+        if isinstance(found, int):
+            # Its span is made before anything is waited for.
+            hand_trace_id(found)
+            try:
+                await traced(middleware, scope, receive, send)
+            finally:
+                hand_trace_id(0)
             return
-        token = context_api.attach(context)
+        token = context_api.attach(found)
         try:
             await middleware.app(scope, receive, send)
         finally:
@@ -166,6 +172,7 @@ class _Known:
         caller: what reads the headers of its requests.
         is_needed: whether it is to serve them all.
         sampler: what decides on them; None where tracing is disabled.
+        ids: where traces get their ids, if the next one can be handed one.
         names: which names of attributes it uses.
         excluded_urls: its own; None where it has none.
     """
@@ -174,6 +181,7 @@ class _Known:
     caller: Caller
     is_needed: bool = True
     sampler: RequestSampler | None = None
+    ids: HandedIds | None = None
     names: Any = None
     excluded_urls: Any = None
 
@@ -192,10 +200,14 @@ class _Known:
             return cls(settings, caller)
         if not excluded_urls or vars(excluded_urls) == _NO_URLS:
             excluded_urls = None
-        return cls(settings, caller, False, sampler, names, excluded_urls)
+        ids = getattr(tracer, "id_generator", None)
+        # What its own list excludes gets no span, and would leave the id to another trace.
+        if not isinstance(ids, HandedIds) or excluded_urls is not None:
+            ids = None
+        return cls(settings, caller, False, sampler, ids, names, excluded_urls)
 
 
-def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | None:
+def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | int:
     """Find the context in which a request is served without OpenTelemetry's middleware.
 
     Args:
@@ -203,16 +215,17 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
         scope: the request.
 
     Returns:
-        A context in which nothing is recorded; None where the middleware is to serve.
+        A context in which nothing is recorded. Where the middleware is to serve, the id of the
+        trace that begins, on which was decided, or zero.
     """
     # A span above makes the middleware's no server span, and other values may tell it to keep out.
     if scope["type"] not in _REQUESTS or context_api.get_current():
-        return None
+        return 0
     try:
         settings = _settings_of(middleware)
     except AttributeError:
         # It is another one than those that are known; the sampler does what is to be done.
-        return None
+        return 0
     known: _Known | None = vars(middleware).get(_KNOWN)
     if known is None or known.settings != settings:
         known = vars(middleware)[_KNOWN] = _Known.of(settings)
@@ -225,27 +238,32 @@ def find_unrecorded(middleware: Any, scope: _Scope) -> context_api.Context | Non
         or not (meters is None or _is_of_api(meters))
         or get_global_response_propagator() is not None
     ):
-        return None
-    context, request = known.caller.extract(scope), None
+        return 0
+    context, request, trace_id = known.caller.extract(scope), None, 0
     if sampler is not None and not sampler.excludes_path(scope.get("path") or ""):
-        if not context and sampler.decides_by_path:
-            return None
+        begins = not (context and trace_api.get_current_span(context).get_span_context().is_valid)
+        if begins and sampler.drops_by_path_only:
+            return 0
+        if begins and known.ids is not None:
+            trace_id = known.ids.generate_trace_id()
         request = _describe(scope, known.names, sampler.needs_url)
-        if not sampler.drops(context, request):
-            return None
+        if not sampler.drops(context, request, trace_id):
+            return trace_id
     if known.excluded_urls is not None and _leaves_alone(known.excluded_urls, request, scope):
-        return None
-    return context if sampler is None else enter_unrecorded(context, LateSpan)
+        return 0
+    return context if sampler is None else enter_unrecorded(context, LateSpan, trace_id)
 
 
 def enter_unrecorded(
-    context: context_api.Context, start_span: Callable[[trace_api.SpanContext], trace_api.Span]
+    context: context_api.Context,
+    start_span: Callable[[trace_api.SpanContext, int], trace_api.Span],
+    trace_id: int = 0,
 ) -> context_api.Context:
     """Give the context of a request's caller with a span in it that is not recorded."""
     if not context:
-        return context_api.Context({_SPAN: start_span(trace_api.INVALID_SPAN_CONTEXT)})
+        return context_api.Context({_SPAN: start_span(trace_api.INVALID_SPAN_CONTEXT, trace_id)})
     parent = trace_api.get_current_span(context).get_span_context()
-    return context_api.Context({**context, _SPAN: start_span(parent)})
+    return context_api.Context({**context, _SPAN: start_span(parent, trace_id)})
 
 
 def _describe(scope: _Scope, names: Any, with_url: bool) -> Mapping[str, Any]:

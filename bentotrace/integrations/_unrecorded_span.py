@@ -22,29 +22,33 @@ class UnrecordedSpan(trace_api.NonRecordingSpan):
 
 
 class LateSpan(UnrecordedSpan):
-    """One below a parent, whose context is made when somebody asks for it, as few do."""
+    """One whose context is made when somebody asks for it, as few do."""
 
     _own: trace_api.SpanContext | None = None
+
+    def __init__(self, parent: trace_api.SpanContext, trace_id: int = 0) -> None:
+        super().__init__(parent)
+        self._trace_id = trace_id
 
     def get_span_context(self) -> trace_api.SpanContext:
         """Give its context, the same to every thread."""
         own = self._own
         if own is None:
             # One step, or threads that ask at the same time would get different ids.
-            own = vars(self).setdefault("_own", _make_below(self._context))
+            own = vars(self).setdefault("_own", _make_below(self._context, self._trace_id))
         return own
 
 
-def start_unrecorded(parent: trace_api.SpanContext) -> UnrecordedSpan:
-    """Make a span below a parent, the first of its trace where that is not valid."""
-    return UnrecordedSpan(_make_below(parent))
+def start_unrecorded(parent: trace_api.SpanContext, trace_id: int = 0) -> UnrecordedSpan:
+    """Make a span below a parent; where that is not valid, the first of its trace."""
+    return UnrecordedSpan(_make_below(parent, trace_id))
 
 
-def _make_below(parent: trace_api.SpanContext) -> trace_api.SpanContext:
+def _make_below(parent: trace_api.SpanContext, trace_id: int) -> trace_api.SpanContext:
     # Zero is no id.
     span_id = getrandbits(_SPAN_ID_BITS) or 1
     if not parent.is_valid:
-        trace_id = getrandbits(_TRACE_ID_BITS) or 1
+        trace_id = trace_id or getrandbits(_TRACE_ID_BITS) or 1
         return trace_api.SpanContext(trace_id, span_id, is_remote=False)
     flags = parent.trace_flags & ~trace_api.TraceFlags.SAMPLED
     return trace_api.SpanContext(

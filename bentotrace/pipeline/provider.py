@@ -12,6 +12,8 @@ from opentelemetry import trace as trace_api
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource
 from opentelemetry.sdk.trace import Tracer, TracerProvider
 
+from bentotrace.pipeline.ids import HandedIds
+
 __all__ = ["DisabledProvider", "ProcessProvider", "own_instance"]
 
 
@@ -33,7 +35,7 @@ class ProcessProvider(TracerProvider):
             configured: resource attributes that are the same in every process.
             options: as the SDK's takes them.
         """
-        super().__init__(**options)
+        super().__init__(id_generator=HandedIds(), **options)
         self._configured = Resource(configured)
         self._tracers_made: weakref.WeakSet[Tracer] = weakref.WeakSet()
         self._pid = os.getpid()

@@ -154,27 +154,26 @@ class RequestSampler(sampling.Sampler):
         return sampling.SamplingResult(_SAMPLE, attributes, state)
 
     @property
-    def decides_by_path(self) -> bool:
-        """Whether, of requests that begin a trace, the excluded paths are all that is dropped.
-
-        A trace's id apart, by which its rate decides.
-        """
-        return self._bound > 0 and self._routes is None and not self.needs_url
+    def drops_by_path_only(self) -> bool:
+        """Whether, of requests that begin a trace, the excluded paths are all that is dropped."""
+        return self._bound > _LOW_64_BITS and self._routes is None and not self.needs_url
 
     def excludes_path(self, path: str) -> bool:
         """Tell whether its path excludes a request; where it does not, the URL may."""
         return self._excluded is not None and self._excluded.match_path(path)
 
-    def drops(self, context: Context, request: Mapping[str, Any]) -> bool:
-        """Tell whether a request is dropped, whatever trace id it gets where it begins a trace.
+    def drops(self, context: Context, request: Mapping[str, Any], trace_id: int) -> bool:
+        """Tell whether a request is dropped.
 
         Args:
             context: the context of its caller.
             request: the attributes that its server span would begin with.
+            trace_id: what it gets where it begins a trace. With zero, which every rate but zero
+                takes, the answer is whether the request is dropped whatever its id.
         """
         parent = get_current_span(context).get_span_context()
-        # Every rate but zero takes the trace id zero.
-        trace_id = parent.trace_id if parent.is_valid else 0
+        if parent.is_valid:
+            trace_id = parent.trace_id
         result = self.should_sample(context, trace_id, "", SpanKind.SERVER, request)
         return result.decision is _DROP
 

@@ -30,6 +30,7 @@ class Asked:
     """What an application saw of the requests that it was sent.
 
     Attributes:
+        tracing: where spans go.
         seen: of each, its span's context, and whether the middleware was between.
         baggage: what came with each.
         sent: what the client was.
@@ -42,6 +43,7 @@ class Asked:
         self.sent: list[dict[str, Any]] = []
         self._exporter = InMemorySpanExporter()
         tracing.provider.add_span_processor(SimpleSpanProcessor(self._exporter))  # type: ignore[attr-defined]
+        self.tracing = tracing
         self._tracer = tracing.provider.get_tracer("test")
         self.middleware = TracingMiddleware(self._app, tracing, **options)
 
@@ -52,6 +54,18 @@ class Asked:
 
     def ask(self, path: str = "/healthz", **more: Any) -> tuple[trace_api.SpanContext, bool]:
         """Send a request; the context is then as it was."""
+        asyncio.run(self._serve(path, **more))
+        return self.seen[-1]
+
+    def ask_at_once(self, requests: int, path: str = "/predict") -> None:
+        """Send requests that are served side by side."""
+
+        async def serve() -> None:
+            await asyncio.gather(*(self._serve(path) for _ in range(requests)))
+
+        asyncio.run(serve())
+
+    async def _serve(self, path: str, **more: Any) -> None:
         scope = {
             "type": "http",
             "method": "GET",
@@ -62,10 +76,6 @@ class Asked:
             "scheme": "http",
             **more,
         }
-        asyncio.run(self._serve(scope))
-        return self.seen[-1]
-
-    async def _serve(self, scope: dict[str, Any]) -> None:
         before = context_api.get_current()
         await self.middleware(scope, self._receive, self._send)
         assert context_api.get_current() == before
@@ -77,6 +87,7 @@ class Asked:
         self.sent.append(message)
 
     async def _app(self, _scope: Any, _receive: Any, send: Any) -> None:
+        await asyncio.sleep(0)
         with self._tracer.start_as_current_span("work"):
             pass
         span = trace_api.get_current_span()

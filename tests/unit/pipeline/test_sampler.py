@@ -349,27 +349,48 @@ def test_a_request_is_dropped_for_sure_only_where_no_trace_id_saves_it(
 ) -> None:
     sampler = RequestSampler(rate, excluded_urls=["/healthz"])
 
-    assert sampler.drops(context, {"url.path": "/predict"}) is dropped
-    assert sampler.drops(context, {"url.path": "/healthz"})
+    assert sampler.drops(context, {"url.path": "/predict"}, 0) is dropped
+    assert sampler.drops(context, {"url.path": "/healthz"}, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "trace_id", "dropped"),
+    [
+        ("/predict", (1 << 62) - 1, False),
+        ("/predict", 1 << 62, True),
+        ("/predict", 5 << 64, False),
+        ("/half", 1 << 62, False),
+        ("/half", 1 << 63, True),
+        ("/healthz", 1, True),
+    ],
+)
+def test_a_request_that_begins_a_trace_is_dropped_by_its_id(
+    path: str, trace_id: int, dropped: bool
+) -> None:
+    routes = [RouteRate("/half", 0.5)]
+    sampler = RequestSampler(0.25, excluded_urls=["/healthz"], sample_rates=routes)
+
+    assert sampler.drops(Context(), {"url.path": path}, trace_id) is dropped
 
 
 @pytest.mark.parametrize(
     ("rate", "excluded_urls", "route_rates", "by_path"),
     [
-        (0.5, [], [], True),
-        (1e-6, ["/healthz", "^/a"], [], True),
+        (1, [], [], True),
+        (1, ["/healthz", "^/a"], [], True),
+        (0.5, [], [], False),
         (0, ["/healthz"], [], False),
-        (0.5, ["healthz"], [], False),
-        (0.5, [], [RouteRate("/predict", 0)], False),
+        (1, ["healthz"], [], False),
+        (1, [], [RouteRate("/predict", 0)], False),
     ],
 )
-def test_where_the_path_decides_a_request_with_another_path_is_not_dropped(
+def test_where_only_the_path_decides_a_request_with_another_path_is_not_dropped(
     rate: float, excluded_urls: list[str], route_rates: list[RouteRate], by_path: bool
 ) -> None:
     sampler = RequestSampler(rate, excluded_urls=excluded_urls, sample_rates=route_rates)
 
-    assert sampler.decides_by_path is by_path
+    assert sampler.drops_by_path_only is by_path
     for path in ("/predict", "/healthz", "/abc"):
         if by_path:
-            dropped = sampler.drops(Context(), {"url.path": path})
+            dropped = sampler.drops(Context(), {"url.path": path}, (1 << 128) - 1)
             assert dropped is sampler.excludes_path(path)
