@@ -10,6 +10,8 @@ __all__ = ["LateSpan", "UnrecordedSpan", "start_unrecorded"]
 
 _TRACE_ID_BITS = 128
 _SPAN_ID_BITS = 64
+# Newer SDKs tell that an id is random, also of what they do not record.
+_RANDOM = trace_api.TraceFlags(getattr(trace_api.TraceFlags, "RANDOM_TRACE_ID", 0))
 
 
 class UnrecordedSpan(trace_api.NonRecordingSpan):
@@ -49,7 +51,7 @@ def _make_below(parent: trace_api.SpanContext, trace_id: int) -> trace_api.SpanC
     span_id = getrandbits(_SPAN_ID_BITS) or 1
     if not parent.is_valid:
         trace_id = trace_id or getrandbits(_TRACE_ID_BITS) or 1
-        return trace_api.SpanContext(trace_id, span_id, is_remote=False)
+        return trace_api.SpanContext(trace_id, span_id, is_remote=False, trace_flags=_RANDOM)
     flags = parent.trace_flags & ~trace_api.TraceFlags.SAMPLED
     return trace_api.SpanContext(
         parent.trace_id,

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, TraceFlags, TraceState
 
 from bentotrace.integrations._unrecorded_span import LateSpan, UnrecordedSpan, start_unrecorded
@@ -46,7 +48,14 @@ class TestASpanThatIsNotRecorded:
         assert len({context.trace_id for context in contexts}) == 100
         assert len({context.span_id for context in contexts}) == 100
         assert max(context.trace_id for context in contexts) >= 1 << 64
-        assert not any(context.trace_flags.sampled for context in contexts)
+
+    def test_has_the_flags_that_the_sdk_gives_it(
+        self, start: Callable[..., UnrecordedSpan]
+    ) -> None:
+        theirs = TracerProvider(sampler=ALWAYS_OFF).get_tracer("test").start_span("dropped")
+
+        flags = theirs.get_span_context().trace_flags
+        assert start(INVALID_SPAN_CONTEXT).get_span_context().trace_flags == flags
 
     def test_has_its_context_as_an_attribute(self, start: Callable[..., UnrecordedSpan]) -> None:
         span = start(PARENT)
