@@ -93,7 +93,7 @@ def serve_wsgi() -> None:
         start_response("200 OK", [])
         return [b"served"]
 
-    with make_server("127.0.0.1", 0, TracingMiddleware(app, given), handler_class=Quiet) as server:  # type: ignore[arg-type]
+    with make_server("127.0.0.1", 0, TracingMiddleware(app, given), handler_class=Quiet) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         tell(server.server_port)
         wait()

@@ -112,4 +112,4 @@ def test_a_lifespan_that_fails_to_end_exports_what_is_queued_all_the_same() -> N
 
     with bentotrace.build({"exporter_type": "none"}) as tracing:
         tracing.flush = lambda timeout=0.0: bool(flushed.append(timeout))  # type: ignore[method-assign]
-        asyncio.run(TracingMiddleware(app, tracing)({"type": "lifespan"}, send, send))  # type: ignore[arg-type]
+        asyncio.run(TracingMiddleware(app, tracing)({"type": "lifespan"}, send, send))

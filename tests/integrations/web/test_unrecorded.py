@@ -98,7 +98,7 @@ def test_an_application_that_raises_leaves_no_context() -> None:
 
     async def serve(asked: Asked) -> None:
         with pytest.raises(RuntimeError, match="failed"):
-            await asked.middleware({"type": "http", "path": "/healthz"}, None, None)  # type: ignore[arg-type]
+            await asked.middleware({"type": "http", "path": "/healthz"}, None, None)
         assert not trace_api.get_current_span().get_span_context().is_valid
 
     with serving(EXCLUDING) as asked:

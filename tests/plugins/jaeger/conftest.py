@@ -31,9 +31,9 @@ def round_trip(encoding: str) -> RoundTrip:
     import bentotrace.testing.jaeger_thrift as thrift
 
     if encoding == "compact":
-        return lambda spans: thrift.decode_emit_batch(compact(spans))  # type: ignore[no-any-return]
+        return lambda spans: thrift.decode_emit_batch(compact(spans))
     if encoding == "binary":
         encoder = BinaryEncoder()
-        return lambda spans: thrift.decode_batch(encoder.encode(spans))  # type: ignore[no-any-return]
+        return lambda spans: thrift.decode_batch(encoder.encode(spans))
     other = ProtobufEncoder()
-    return lambda spans: protobuf.decode_post_spans(other.encode(spans))  # type: ignore[no-any-return]
+    return lambda spans: protobuf.decode_post_spans(other.encode(spans))

@@ -35,7 +35,7 @@ def run(
 
     def attempt(deadline: Deadline) -> Attempt:
         what = next(turn)
-        return what if isinstance(what, Attempt) else what(deadline)  # type: ignore[no-any-return]
+        return what if isinstance(what, Attempt) else what(deadline)
 
     return send_with_retries(
         attempt,
