@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
+
+from bentotrace.threads import Signal
 
 __all__ = ["NOTHING", "Counts", "Flush"]
 
@@ -63,9 +64,7 @@ class Flush:
         taken: whether the receiver took them all; None while some are on their way.
     """
 
-    def __init__(
-        self, goal: int, lost: int, taken: bool | None, settled: threading.Condition
-    ) -> None:
+    def __init__(self, goal: int, lost: int, taken: bool | None, settled: Signal) -> None:
         self.goal = goal
         self.lost = lost
         self.taken = taken
@@ -73,7 +72,5 @@ class Flush:
 
     def wait(self, timeout: float) -> bool:
         """Wait, at most ``timeout`` seconds; True when all of them were taken."""
-        with self._settled:
-            seconds = min(max(timeout, 0.0), threading.TIMEOUT_MAX)
-            self._settled.wait_for(lambda: self.taken is not None, seconds)
-            return self.taken is True
+        self._settled.wait_for(lambda: self.taken is not None, timeout)
+        return self.taken is True

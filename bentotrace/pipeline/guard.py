@@ -162,13 +162,16 @@ class Guard:
         self._quiet_until = 0.0
         self._forget_losses()
 
-    def export(self, batch: Sequence[ReadableSpan], *, keep: bool = False) -> Delivery:
+    def export(
+        self, batch: Sequence[ReadableSpan], *, keep: bool | Callable[[], bool] = False
+    ) -> Delivery:
         """Export a batch; never raises.
 
         Args:
             batch: the spans.
-            keep: whether the caller keeps the whole batch when some of it is not taken for a
-                reason that may pass.
+            keep: whether the caller keeps the whole batch on disk when some of it is not taken
+                for a reason that may pass. A function is asked after the export, and then keeps it
+                in memory, whatever the reason; that is no failure.
         """
         self._reports.take()
         self._reports.take_dropped()
@@ -213,7 +216,9 @@ class Guard:
     def __str__(self) -> str:
         return f"exporter {self.name}" + (f" to {self.endpoint}" if self.endpoint else "")
 
-    def _judge(self, total: int, result: object, raised: str, keep: bool) -> Delivery:
+    def _judge(
+        self, total: int, result: object, raised: str, keep: bool | Callable[[], bool]
+    ) -> Delivery:
         reported, rejected, error, passing = self._reported()
         dropped, withheld = self._withheld(total)
         total -= withheld
@@ -224,12 +229,14 @@ class Guard:
         if failed == 0:
             self._succeed()
             return Delivery(total, 0, dropped=dropped)
+        if callable(keep) and not reported - rejected and keep():
+            return Delivery(0, 0, kept=total + withheld)
         if error is None:
             reason = raised or _unexplained(result, self._logger.name)
             error = ErrorStatus("exporter", reason, self.endpoint, time.time())
         if rest and (raised or result is SpanExportResult.FAILURE):
             passing = True
-        if keep and passing:
+        if keep is True and passing:
             self._fail(evolve(error, exporter=self.name), kept=total + withheld)
             return Delivery(0, 0, error.kind, total + withheld)
         self._fail(evolve(error, exporter=self.name, spans=failed))

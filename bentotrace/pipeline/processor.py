@@ -12,6 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from os import getpid
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,10 @@ from bentotrace.config.options import ProcessorOptions
 from bentotrace.pipeline.counts import Flush
 from bentotrace.pipeline.guard import Guard, counted
 from bentotrace.pipeline.lifetime import close_at_end_of_child
-from bentotrace.pipeline.queue import SpanQueue
+from bentotrace.pipeline.queue import RetiredError, SpanQueue
 from bentotrace.pipeline.status import DestinationStatus, DropReason
 from bentotrace.pipeline.tally import NOTICE_INTERVAL
+from bentotrace.threads import started_before_patch, threading_state
 from bentotrace.transport.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -80,8 +82,8 @@ class BatchProcessor(SpanProcessor):
         if context is None or not context.trace_flags & _SAMPLED:
             return
         queue = self._queue
-        # Servers that fork without Python's hooks are noticed here.
-        if queue.pid != getpid():
+        # Servers that fork without Python's hooks are noticed here, and what patches the process.
+        if queue.pid != getpid() or queue.threading_state is not threading_state():
             queue = self._own_queue()
         if not queue.put(span):
             self._tell_drop(queue)
@@ -215,6 +217,8 @@ class BatchProcessor(SpanProcessor):
                 self._queue = queue
                 for other in [other for other in self._queues if other != pid]:
                     self._queues.pop(other, None)
+        if queue.threading_state is not threading_state():
+            queue.retire_thread()
         return queue
 
     def _start(self, queue: SpanQueue) -> bool:
@@ -236,7 +240,13 @@ class BatchProcessor(SpanProcessor):
 
     def _start_thread(self, queue: SpanQueue) -> bool:
         close_at_end_of_child()
-        return queue.start(lambda: self._run(queue), f"bentotrace-{self._guard.name}")
+        return queue.start(lambda: self._consume(queue), f"bentotrace-{self._guard.name}")
+
+    def _consume(self, queue: SpanQueue) -> None:
+        queue.wait_retired()
+        # The next span, flush or shutdown starts the thread that goes on.
+        with suppress(RetiredError):
+            self._run(queue)
 
     def _run(self, queue: SpanQueue, deadline: Deadline | None = None) -> None:
         """Export until the queue is closed and empty, then shut the exporter down."""
@@ -246,10 +256,13 @@ class BatchProcessor(SpanProcessor):
             if self._spool is not None:
                 self._spool.export(queue, batch)
             elif batch:
-                delivery = self._guard.export(batch)
-                queue.settle(
-                    delivery.exported, delivery.failed, delivery.kind, dropped=delivery.dropped
-                )
+                delivery = self._guard.export(batch, keep=started_before_patch)
+                if delivery.kept:
+                    queue.put_back(batch)
+                else:
+                    queue.settle(
+                        delivery.exported, delivery.failed, delivery.kind, dropped=delivery.dropped
+                    )
             # Their memory is good for the next spans, while it is still in the cache.
             del batch
             self._tell_overflow(queue)

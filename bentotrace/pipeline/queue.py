@@ -16,14 +16,25 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from bentotrace.pipeline.counts import NOTHING, Counts, Flush
 from bentotrace.pipeline.tally import Tally
+from bentotrace.threads import (
+    Signal,
+    make_thread,
+    started_before_patch,
+    threading_state,
+)
 from bentotrace.transport.deadline import Deadline
 
-__all__ = ["SpanQueue"]
+__all__ = ["RetiredError", "SpanQueue"]
 
 _YIELD_EVERY = 64
+_LONG_SECONDS = 3600.0
 # Without a moment of sleep, Python up to 3.10 has the interpreter back before another thread wakes
 # up. Windows knows no such moment: there 0 lets others go first, and more is milliseconds.
 _YIELD_SECONDS = 0 if os.name == "nt" else 1e-6
+
+
+class RetiredError(Exception):
+    """The consumer is a thread from before the process was patched; another one goes on."""
 
 
 class SpanQueue:
@@ -52,7 +63,10 @@ class SpanQueue:
             clock: tells the seconds between two notices.
         """
         self.pid = os.getpid()
+        self.threading_state = threading_state()
         self.thread: threading.Thread | None = None
+        # A consumer that has been retired and may still be exporting.
+        self._leaving = False
         self._spans: deque[ReadableSpan] = deque()
         self._batch = batch
         self._crowd = max(batch, capacity // 2)
@@ -65,7 +79,7 @@ class SpanQueue:
         self._bell.acquire()
         # Guards the counts. Reentrant, for what interrupts its holder.
         self._lock = threading.RLock()
-        self._settled = threading.Condition(self._lock)
+        self._settled = Signal()
         self._flushes: deque[Flush] = deque()
         self._exporting = 0
         self._moving = 0
@@ -130,7 +144,10 @@ class SpanQueue:
         with self._lock:
             if self.thread is not None:
                 return True
-            thread = self.thread = threading.Thread(target=run, name=name, daemon=True)
+            # A lock holds up greenlets unless it is made after the patch, as the thread is.
+            self._bell = threading.Lock()
+            self._bell.acquire()
+            thread = self.thread = make_thread(run, name)
         try:
             # Without the lock: this waits for the thread, which may have spans of its own to end.
             thread.start()
@@ -141,6 +158,28 @@ class SpanQueue:
             # The loop of gevent or eventlet cannot wait for the thread, which starts nonetheless.
             return True
         return True
+
+    def retire_thread(self) -> None:
+        """Let go of the consumer, and make room for one that is made of what the patch brought."""
+        with self._lock:
+            self.threading_state = threading_state()
+            self._leaving = self._leaving or (self.thread is not None and not self._adopted)
+            self.thread = None
+            self._ring()
+
+    def wait_retired(self) -> None:
+        """Wait until a consumer that has been retired takes no more spans; the queue's end too."""
+        while self._leaving and not self._ended:
+            self._settled.wait_for(lambda: not self._leaving or self._ended, _LONG_SECONDS)
+
+    def put_back(self, taken: Sequence[ReadableSpan]) -> None:
+        """Put a batch back that was taken and not delivered, before all others."""
+        with self._lock:
+            if self._drained:
+                # It was abandoned meanwhile and counted.
+                return
+            self._exporting = 0
+            self._spans.extendleft(reversed(taken))
 
     def adopt(self) -> bool:
         """Make the calling thread the consumer unless there is one."""
@@ -156,8 +195,14 @@ class SpanQueue:
 
         Returns:
             At most a batch; None when it is closed and empty. :meth:`settle` comes next.
+
+        Raises:
+            RetiredError: the calling thread is to end without another look at the queue.
         """
         self._wait(delay)
+        if started_before_patch():
+            self._leave()
+            raise RetiredError
         with self._lock:
             if self._drained:
                 return None
@@ -254,7 +299,7 @@ class SpanQueue:
             for flush in self._flushes:
                 flush.taken = False
             self._flushes.clear()
-            self._settled.notify_all()
+        self._settled.notify()
 
     def flush(self) -> Flush:
         """Ask for the export of what is queued now, without waiting for other spans."""
@@ -285,14 +330,13 @@ class SpanQueue:
         with self._lock:
             self._drained = True
             self._ended = True
-            self._settled.notify_all()
+        self._settled.notify()
 
     def wait_ended(self, timeout: float) -> bool:
         """Wait for the consumer's :meth:`end`, and for its thread, at most ``timeout`` seconds."""
         deadline = Deadline.after(timeout)
-        with self._settled:
-            if not self._settled.wait_for(lambda: self._ended, _seconds(timeout)):
-                return False
+        if not self._settled.wait_for(lambda: self._ended, timeout):
+            return False
         if self.thread is not None and not (self._adopted or self._abandoned):
             self.thread.join(_seconds(deadline.remaining()))
         return True
@@ -351,7 +395,16 @@ class SpanQueue:
         while self._flushes and self._flushes[0].goal <= finished:
             flush = self._flushes.popleft()
             flush.taken = self._tally.lost == flush.lost
-        self._settled.notify_all()
+        self._settled.notify()
+
+    def _leave(self) -> None:
+        """Say that the calling thread, which has been retired, is done with the queue."""
+        with self._lock:
+            if not self._leaving:
+                # Nobody has noticed the patch yet.
+                self.thread = None
+            self._leaving = False
+        self._settled.notify()
 
     def _drop(self) -> None:
         with self._lock:
@@ -362,9 +415,15 @@ class SpanQueue:
 
     def _wait(self, delay: float) -> None:
         deadline = Deadline.after(delay)
-        while not (self._closed or self._flushes or len(self._spans) >= self._batch):
+        bell = self._bell
+        while not (
+            self._closed
+            or self._flushes
+            or len(self._spans) >= self._batch
+            or started_before_patch()
+        ):
             # The bell may still ring of spans that went out with the last batch.
-            if not self._bell.acquire(timeout=_seconds(deadline.remaining())):
+            if not bell.acquire(timeout=_seconds(deadline.remaining())):
                 return
 
     def _ring(self) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import functools
 import logging
 import signal
-import threading
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
 from bentotrace.pipeline import lifetime
+from bentotrace.threads import run_outside_hub
 
 __all__ = ["DEFAULT_SIGNALS", "flush_on_signals"]
 
@@ -48,6 +48,10 @@ class _Handler:
         self._before = before
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
+        # Python calls it in the event loop of gevent or eventlet, in which nothing can wait.
+        run_outside_hub(lambda: self._handle(number, frame))
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if callable(self._before):
             # What it does may take its time, and spans may end in it.
             lifetime.flush_all()
@@ -62,10 +66,10 @@ class _Handler:
 def _install(number: signal.Signals, before: Any) -> None:
     if isinstance(before, _Handler):
         return
-    if threading.current_thread() is not threading.main_thread():
+    try:
+        signal.signal(number, _Handler(before))
+    except ValueError:
         _logger.debug("%s is left alone: Python installs handlers in the main thread", number.name)
-        return
-    signal.signal(number, _Handler(before))
 
 
 def _uvicorn_server(handler: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import socket
 import socketserver
 import sys
@@ -206,6 +207,10 @@ class _Server(ThreadingHTTPServer):
         self.ssl_context = ssl_context
         self._connections: dict[threading.Thread, Any] = {}
         self._lock = threading.Lock()
+        # Where gevent or eventlet patches the process later, this server goes on with these: the
+        # thread that accepts connections has no event loop.
+        self._start_thread = _thread.start_new_thread
+        self._socket_class = socket.socket
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
 
@@ -215,7 +220,13 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def get_request(self) -> tuple[Any, Any]:
-        connection, address = super().get_request()
+        connection: Any
+        if self._start_thread is _thread.start_new_thread:
+            connection, address = super().get_request()
+        else:
+            # accept() would make a socket of the kind that was patched in.
+            number, address = self.socket._accept()  # type: ignore[attr-defined]
+            connection = self._socket_class(fileno=number)
         if self.ssl_context is not None:
             try:
                 # The handshake is left to the connection's thread, as a client may stall it.
@@ -228,6 +239,9 @@ class _Server(ThreadingHTTPServer):
         return connection, address
 
     def process_request(self, request: Any, client_address: Any) -> None:
+        if self._start_thread is not _thread.start_new_thread:
+            self._start_thread(self.process_request_thread, (request, client_address))
+            return
         thread = threading.Thread(
             target=self._serve_connection, args=(request, client_address), daemon=True
         )

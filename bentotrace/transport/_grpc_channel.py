@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bentotrace.threads import Signal
 from bentotrace.transport.deadline import Deadline
 
 __all__ = ["ProcessChannel", "guard_forks"]
@@ -36,7 +36,8 @@ class ProcessChannel:
 
     def __init__(self) -> None:
         self.closed = threading.Event()
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = Signal()
         self._calls = 0
         self._forking = False
         self._opened: tuple[Any, Callable[..., bytes]] | None = None
@@ -53,21 +54,27 @@ class ProcessChannel:
             ConnectionAbortedError: the channel has been closed.
             TimeoutError: a fork took all the time there was.
         """
-        with self._changed:
+        while True:
             if not self._changed.wait_for(lambda: not self._forking, deadline.remaining()):
                 raise TimeoutError
-            if self.closed.is_set():
-                raise ConnectionAbortedError
-            if self._opened is None:
-                self._opened = open_channel()
-            method = self._opened[1]
-            self._calls += 1
+            with self._lock:
+                if not self._forking:
+                    method = self._begin_call(open_channel)
+                    break
         try:
             yield method
         finally:
-            with self._changed:
+            with self._lock:
                 self._calls -= 1
-                self._changed.notify_all()
+            self._changed.notify()
+
+    def _begin_call(self, open_channel: OpenChannel) -> Callable[..., bytes]:
+        if self.closed.is_set():
+            raise ConnectionAbortedError
+        if self._opened is None:
+            self._opened = open_channel()
+        self._calls += 1
+        return self._opened[1]
 
     def close(self) -> None:
         """Cancel the calls under way, for good."""
@@ -76,27 +83,25 @@ class ProcessChannel:
 
     def before_fork(self) -> None:
         """Hold back new calls, and see that none is under way."""
-        with self._changed:
+        with self._lock:
             self._forking = True
             if not self._calls:
                 return
-            ended = self._changed.wait_for(lambda: not self._calls, _PATIENCE_SECONDS)
-        if not ended:
+        if not self._changed.wait_for(lambda: not self._calls, _PATIENCE_SECONDS):
             self._close_channel()
-            with self._changed:
-                self._changed.wait_for(lambda: not self._calls, _CANCEL_SECONDS)
+            self._changed.wait_for(lambda: not self._calls, _CANCEL_SECONDS)
         # gRPC's threads clean up after a call has ended; a lock that one of them holds now would
         # stay locked in the child.
-        time.sleep(_SETTLE_SECONDS)
+        self._changed.wait_for(lambda: False, _SETTLE_SECONDS)
 
     def after_fork(self) -> None:
         """Let calls go on, in the parent."""
-        with self._changed:
+        with self._lock:
             self._forking = False
-            self._changed.notify_all()
+        self._changed.notify()
 
     def _close_channel(self) -> None:
-        with self._changed:
+        with self._lock:
             opened, self._opened = self._opened, None
         if opened is not None:
             opened[0].close()

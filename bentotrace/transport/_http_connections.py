@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -55,6 +56,7 @@ class Connections:
     _idle: list[Connection] = field(factory=list)
     _active: set[Connection] = field(factory=set)
     _ssl_context: tuple[object, ssl.SSLContext] | None = None
+    _pid: int = field(factory=os.getpid, init=False)
 
     def take(self) -> Connection | None:
         """Return a connection at rest that looks alive, None when there is none."""
@@ -105,10 +107,17 @@ class Connections:
         for connection in active:
             connection.interrupt()
 
-    def abandon(self, successor: Connections) -> None:
-        """Give back a parent's descriptors, in its child, without a word to the servers."""
+    def hand_over(self, successor: Connections) -> None:
+        """Close the connections, whose place others take.
+
+        In a child the descriptors are given back without a word to the servers; the parent's
+        locks are left alone.
+        """
         if self.closed.is_set():
             successor.closed.set()
+        if self._pid == os.getpid():
+            self.close()
+            return
         for connection in (*self._idle, *self._active):
             connection.close()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
-import threading
 from typing import Any
 
+from bentotrace.threads import start_thread
 from bentotrace.transport.deadline import Deadline
 
 __all__ = ["Address", "Resolution"]
@@ -47,7 +47,7 @@ class Resolution:
                 self._answers.put(error)
 
         try:
-            threading.Thread(target=look_up, name="bentotrace-resolve", daemon=True).start()
+            start_thread(look_up, "bentotrace-resolve")
         except RuntimeError:
             # The interpreter is ending and starts no threads any more.
             look_up()

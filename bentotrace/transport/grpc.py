@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import grpc
 
+from bentotrace.threads import call_blocking
 from bentotrace.transport._grpc_channel import ProcessChannel, guard_forks
 from bentotrace.transport._grpc_failure import Failure, attempt_from_failure
 from bentotrace.transport.deadline import Deadline, checked_timeout
@@ -142,12 +143,15 @@ class GRPCTransport:
     def _attempt(self, channel: ProcessChannel, body: bytes, deadline: Deadline) -> Attempt:
         try:
             with channel.call(self._open, deadline) as method:
-                answer = method(
-                    body,
-                    timeout=deadline.remaining(),
-                    metadata=self._metadata,
-                    wait_for_ready=False,
-                    compression=self._compression,
+                # gRPC's core waits in C code, which holds up every greenlet of its thread.
+                answer = call_blocking(
+                    lambda: method(
+                        body,
+                        timeout=deadline.remaining(),
+                        metadata=self._metadata,
+                        wait_for_ready=False,
+                        compression=self._compression,
+                    )
                 )
         except TLSFileError as error:
             return Attempt(ok=False, kind=FailureKind.TLS, reason=str(error))

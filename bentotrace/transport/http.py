@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Literal
 
+from bentotrace.threads import home
 from bentotrace.transport._http_answer import Answer
 from bentotrace.transport._http_connection import Connection, is_disconnection
 from bentotrace.transport._http_connections import Connections, Route
@@ -104,7 +105,7 @@ class HTTPTransport:
             import_module("ssl")
         self._backoff = backoff or Backoff()
         self._on_retry = on_retry
-        self._by_process: dict[int, Connections] = {}
+        self._by_home: dict[object, Connections] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.endpoint!r})"
@@ -150,19 +151,20 @@ class HTTPTransport:
         self._connections().close()
 
     def _connections(self) -> Connections:
-        """Return this process's connections.
+        """Return the connections of this process, and of what its threads and sockets are.
 
         A child must not use what it inherited, not even the locks: another thread of its parent
-        may have held them when it forked.
+        may have held them when it forked. And a socket that is older than the patch of gevent or
+        eventlet holds up every greenlet.
         """
-        pid = os.getpid()
-        connections = self._by_process.get(pid)
+        here = home()
+        connections = self._by_home.get(here)
         if connections is None:
-            connections = self._by_process.setdefault(pid, Connections())
-            for other in [other for other in self._by_process if other != pid]:
-                inherited = self._by_process.pop(other, None)
-                if inherited is not None:
-                    inherited.abandon(connections)
+            connections = self._by_home.setdefault(here, Connections())
+            for other in [other for other in self._by_home if other != here]:
+                former = self._by_home.pop(other, None)
+                if former is not None:
+                    former.hand_over(connections)
         return connections
 
     def _attempt(self, connections: Connections, body: bytes, deadline: Deadline) -> Attempt:

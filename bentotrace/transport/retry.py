@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from attrs import frozen
 
+from bentotrace.threads import started_before_patch
 from bentotrace.transport.deadline import Deadline
 from bentotrace.transport.outcome import FailureDetail, FailureKind, Outcome
 
@@ -97,6 +98,9 @@ def send_with_retries(
     while True:
         if closed.is_set():
             return outcome(Attempt(ok=False), _joined("closed", before), FailureKind.CLOSED)
+        if started_before_patch():
+            reason = _joined("gevent or eventlet has patched the process meanwhile", before)
+            return outcome(Attempt(ok=False), reason, FailureKind.CLOSED)
         attempts += 1
         last = attempt(deadline)
         if last.ok:
@@ -117,6 +121,8 @@ def send_with_retries(
             )
             return outcome(last, f"{last.reason}; {why}", last.kind)
         before = last.reason
+        if started_before_patch():
+            continue
         on_retry(outcome(last, last.reason, last.kind))
         closed.wait(wait)
 

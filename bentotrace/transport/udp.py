@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from attrs import define, field, frozen
 
+from bentotrace.threads import home, started_before_patch
 from bentotrace.transport._resolution import Address, Resolution
 from bentotrace.transport.deadline import Deadline, checked_timeout
 from bentotrace.transport.outcome import FailureKind, Outcome
@@ -55,13 +56,14 @@ class _Socket:
     """One process's socket, connected to the address that took the last datagram.
 
     Attributes:
+        home: what it belongs to, see :func:`bentotrace.threads.home`.
         addresses: what the name resolved to, the current one first; empty before the first send.
         resolution: the look-up of the name that runs, or ran last.
         allowance: bytes that may be sent at once; grows as time passes.
         counted_at: when that was so, on :func:`time.monotonic`'s clock.
     """
 
-    pid: int
+    home: object
     addresses: list[Address] = field(factory=list)
     resolution: Resolution | None = None
     socket: socket.socket | None = None
@@ -117,7 +119,7 @@ class UDPTransport:
         self._limit = max_packet_size
         self._split = split
         self._closed = False
-        self._socket = _Socket(os.getpid())
+        self._socket = _Socket(home())
         self._logger = logging.getLogger(__name__)
 
     def __repr__(self) -> str:
@@ -174,7 +176,7 @@ class UDPTransport:
     def close(self) -> None:
         """Close the socket; for good, and as often as one likes."""
         self._closed = True
-        if self._socket.pid == os.getpid():
+        if self._socket.home == home():
             if self._socket.resolution is not None:
                 self._socket.resolution.interrupt()
             self._socket.close()
@@ -194,7 +196,7 @@ class UDPTransport:
         here = self._here()
         attempts = 0
         failure: OSError | None = None
-        while not self._closed:
+        while not (self._closed or started_before_patch()):
             if not _pause(here, len(datagram), deadline):
                 reason = f"no time left within the {deadline.timeout:.3g} s timeout"
                 return self._failure(FailureKind.TIMEOUT, reason)
@@ -230,10 +232,13 @@ class UDPTransport:
         return self._failure(FailureKind.CLOSED, "closed" if failure is None else str(failure))
 
     def _here(self) -> _Socket:
-        """Give this process's socket; a child gives back the one it inherited."""
-        if self._socket.pid != os.getpid():
+        """Give the socket of this process, and of what its threads and sockets are.
+
+        A child gives back the one it inherited.
+        """
+        if self._socket.home != home():
             self._socket.close()
-            self._socket = _Socket(os.getpid())
+            self._socket = _Socket(home())
         return self._socket
 
     def _resolve(self, here: _Socket, deadline: Deadline) -> list[Address]:

@@ -24,6 +24,7 @@ from bentotrace.pipeline.spool.codec import DamagedBatchError, decode_batch
 from bentotrace.pipeline.spool.keeper import Keeper
 from bentotrace.pipeline.spool.notices import Notices
 from bentotrace.pipeline.spool.store import ANY_NUMBER, Batch, SpoolStore, StoreError
+from bentotrace.threads import Signal, make_thread, started_before_patch
 from bentotrace.transport.deadline import Deadline
 from bentotrace.transport.retry import Backoff
 
@@ -85,6 +86,7 @@ class Spool:
         self._notices = Notices(self._store.path, self._logger, self._clock)
         self._keeper = Keeper(self._store, self._notices, self._clock)
         self._changed = threading.Condition()
+        self._left = Signal()
         self._mover: threading.Thread | None = None
         self._hand: _Hand | None = None
         self._under_way: int | None = None
@@ -99,6 +101,12 @@ class Spool:
 
     def begin(self, queue: SpanQueue) -> None:
         """Start the mover, where threads can be started, and look for what is there already."""
+        # A mover from before the process was patched ends when it is woken.
+        while self._mover is not None and not self._ended:
+            self._wake_mover()
+            self._left.wait_for(lambda: self._mover is None, _WATCH_INTERVAL)
+        # A lock that is older than the patch would not keep two greenlets apart.
+        self._changed = threading.Condition()
         self._start_mover(queue)
         self._look(queue)
 
@@ -181,23 +189,24 @@ class Spool:
         self._stopping = self._ended = True
         if self._mover is None or not self._mover.is_alive():
             self._store.close()
-        elif self._changed.acquire(blocking=False):
-            self._changed.notify_all()
-            self._changed.release()
+        elif self._wake_mover():
             self._mover.join(_LAST_SECONDS)
 
+    def _wake_mover(self) -> bool:
+        """Let the mover look again, unless somebody holds the lock."""
+        if not self._changed.acquire(blocking=False):
+            return False
+        self._changed.notify_all()
+        self._changed.release()
+        return True
+
     def _start_mover(self, queue: SpanQueue) -> None:
-        mover = threading.Thread(
-            target=self._move,
-            args=(queue,),
-            name=f"bentotrace-{self._guard.name}-spool",
-            daemon=True,
-        )
+        mover = make_thread(lambda: self._move(queue), f"bentotrace-{self._guard.name}-spool")
+        self._mover = mover
         try:
             mover.start()
         except (RuntimeError, MemoryError):
-            return
-        self._mover = mover
+            self._mover = None
 
     def _send_backlog(self, queue: SpanQueue, before: int = ANY_NUMBER) -> bool:
         """Send what is on disk, the oldest first; True when there is nothing more before."""
@@ -337,7 +346,7 @@ class Spool:
             handover = Deadline.after(_HANDOVER_SECONDS)
             number = self._store.next_number()
             while (spans := queue.move(taken_known=self._hand is not None)) is None:
-                if handover.remaining() == 0:
+                if handover.remaining() == 0 or started_before_patch():
                     return False
                 self._changed.wait(_WATCH_INTERVAL)
                 number = self._store.next_number()
@@ -356,11 +365,15 @@ class Spool:
     def _move(self, queue: SpanQueue) -> None:
         """Do what the mover does, until the end."""
         self._look_after(queue)
-        self._store.close()
+        if started_before_patch() and not self._ended:
+            self._mover = None
+            self._left.notify()
+        else:
+            self._store.close()
 
     def _look_after(self, queue: SpanQueue) -> None:
         with self._changed:
-            while not self._ended:
+            while not (self._ended or started_before_patch()):
                 if self._secure_wanted:
                     self._move_all(queue)
                     self._secure_wanted = False
@@ -378,5 +391,7 @@ class Spool:
         if hand is not None and time.monotonic() - hand.since > _PATIENCE:
             self._hold(queue)
         while queue.crowded and self._move_one(queue):
+            if started_before_patch():
+                return
             # Lets the consumer go on, which may be done.
             self._changed.wait(0)

@@ -1,0 +1,211 @@
+"""Threads and waiting, in a process that gevent or eventlet may patch at any moment.
+
+Both replace what ``threading``, ``socket`` and ``time`` are made of, so that a wait lets other
+greenlets run. A lock that was made before waits for all of them, and a thread that was started
+before must not use what has been replaced since.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import BuiltinFunctionType
+from typing import Any, TypeVar
+
+__all__ = [
+    "Signal",
+    "call_blocking",
+    "home",
+    "run_outside_hub",
+    "start_thread",
+    "started_before_patch",
+    "threading_state",
+]
+
+T = TypeVar("T")
+
+_PAUSE_SECONDS = 0.005
+
+# The native ids of the threads that were started here while nothing was patched.
+_unpatched_threads: set[int] = set()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unpatched_threads.clear)
+
+
+def threading_state() -> object:
+    """Return an object that is another one after gevent or eventlet has patched the process."""
+    return _thread.start_new_thread
+
+
+def home() -> tuple[int, object]:
+    """Return what locks, sockets and threads belong to: a process, and its threading state."""
+    return os.getpid(), _thread.start_new_thread
+
+
+def started_before_patch() -> bool:
+    """Return whether the calling thread is older than the patch of this process.
+
+    Such a thread has no event loop. It ends what it has begun, with the objects that it has, and
+    opens no connection and waits for nothing any more.
+    """
+    return (
+        bool(_unpatched_threads)
+        and type(_thread.start_new_thread) is not BuiltinFunctionType
+        and threading.get_native_id() in _unpatched_threads
+    )
+
+
+def start_thread(run: Callable[[], object], name: str) -> threading.Thread:
+    """Start a daemon thread; a greenlet in a patched process.
+
+    Raises:
+        RuntimeError: the interpreter starts no thread.
+    """
+    thread = make_thread(run, name)
+    thread.start()
+    return thread
+
+
+def make_thread(run: Callable[[], object], name: str) -> threading.Thread:
+    """Return a daemon thread that is to be started at once; a greenlet in a patched process."""
+    native = type(_thread.start_new_thread) is BuiltinFunctionType
+    parked = _thread.allocate_lock()
+
+    def run_and_park() -> None:
+        number = threading.get_native_id()
+        if native:
+            _unpatched_threads.add(number)
+        try:
+            run()
+        finally:
+            if started_before_patch():
+                # threading no longer finds this thread in its list, and would write a KeyError to
+                # standard error at its end.
+                parked.acquire()
+                parked.acquire()
+            _unpatched_threads.discard(number)
+
+    return threading.Thread(target=run_and_park, name=name, daemon=True)
+
+
+class Signal:
+    """Wakes everybody who waits for a change.
+
+    It holds no lock while somebody waits, so an exception that a signal handler raises there
+    leaves nothing locked. Any thread, signal handler and finalizer may notify.
+    """
+
+    def __init__(self) -> None:
+        self._waiters: list[Any] = []
+
+    def notify(self) -> None:
+        """Let all who wait look again."""
+        for waiter in list(self._waiters):
+            # It raises when the waiter has been woken already.
+            with suppress(RuntimeError):
+                waiter.release()
+
+    def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait until the condition holds, at most ``timeout`` seconds.
+
+        Args:
+            condition: true or not; whoever changes that calls :meth:`notify` afterwards.
+            timeout: seconds.
+
+        Returns:
+            Whether it holds.
+        """
+        end = time.monotonic() + timeout
+        library = _library()
+        if library is not None and not started_before_patch():
+            # What notifies may be a thread of the system, which cannot wake a greenlet.
+            while not condition():
+                left = end - time.monotonic()
+                if left <= 0 or _in_hub(library):
+                    return condition()
+                library.sleep(min(left, _PAUSE_SECONDS))
+            return True
+        if condition():
+            return True
+        waiter = _thread.allocate_lock()
+        waiter.acquire()
+        self._waiters.append(waiter)
+        try:
+            while not condition():
+                left = end - time.monotonic()
+                if left <= 0 or not waiter.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
+                    return condition()
+            return True
+        finally:
+            self._waiters.remove(waiter)
+
+
+def call_blocking(function: Callable[[], T]) -> T:
+    """Call a function that blocks in C code, without holding up other greenlets.
+
+    Raises:
+        Exception: what the function raises.
+    """
+    library = _library()
+    if library is None or started_before_patch() or _in_hub(library):
+        return function()
+    if library.__name__ == "gevent":
+        result: T = library.get_hub().threadpool.apply(function)
+        return result
+    return _call_in_thread(function, library)
+
+
+def run_outside_hub(function: Callable[[], object]) -> None:
+    """Call a function that waits; from an event loop, where nothing can wait, in a greenlet."""
+    library = _library()
+    if library is not None and _in_hub(library):
+        library.spawn(function)
+    else:
+        function()
+
+
+def _call_in_thread(function: Callable[[], T], eventlet: Any) -> T:
+    """Call a function in a thread of the system.
+
+    Not by ``eventlet.tpool``, whose threads are gone in a forked child, where it waits for them.
+    """
+    results: list[T] = []
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as error:
+            errors.append(error)
+
+    eventlet.patcher.original("_thread").start_new_thread(run, ())
+    while not results and not errors:
+        eventlet.sleep(_PAUSE_SECONDS)
+    if errors:
+        raise errors[0]
+    return results[0]
+
+
+def _library() -> Any:
+    """Return gevent or eventlet, whichever has patched this process; None when nobody has."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and any(map(monkey.is_module_patched, ("threading", "socket"))):
+        return sys.modules["gevent"]
+    patcher = sys.modules.get("eventlet.patcher")
+    if patcher is not None and any(map(patcher.is_monkey_patched, ("thread", "socket"))):
+        return sys.modules["eventlet"]
+    return None
+
+
+def _in_hub(library: Any) -> bool:
+    """Return whether this runs in the event loop itself, in which nothing can wait."""
+    current = library.getcurrent()
+    if library.__name__ == "gevent":
+        return current is library.get_hub()
+    return current is library.hubs.get_hub().greenlet

@@ -1,0 +1,213 @@
+"""gevent and eventlet that patch a process at any moment: before, between and after what is traced."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .hostile import FAULTS
+from .processes import run_script, warnings_of
+from .stages import Scene
+from .test_greenlets import ANSWERING, OTLP_HTTP, library_of
+from .transports import TRANSPORTS, Transport
+
+LIBRARIES = ("gevent", "eventlet")
+UDP = TRANSPORTS[-1]
+
+# Before any of it the script imports bentotrace, as a program does that `bentotrace run` starts.
+ORDERS = {
+    "patch, build, span": ["patch", "build", "early"],
+    "build, patch, span": ["build", "patch"],
+    "build, patch, fork, span": ["build", "patch", "fork"],
+    "build, fork, patch, span": ["build", "fork", "patch"],
+    "build, span, patch": ["build", "early", "patch"],
+    "build, span, fork, patch": ["build", "early", "fork", "patch"],
+    "build, span, patch, fork": ["build", "early", "patch", "fork"],
+    "build, flushed span, patch": ["build", "early", "flush", "patch"],
+    "build, flushed span, fork, patch": ["build", "early", "flush", "fork", "patch"],
+}
+
+STEPS = """
+    def patch():
+        if {library!r} == "gevent":
+            from gevent import monkey
+            monkey.patch_all()
+        else:
+            import eventlet
+            eventlet.monkey_patch()
+
+    def fork():
+        child = os.fork()
+        if child:
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            tracing.shutdown(10)
+            sys.stdout.flush()
+            os._exit(code)
+
+    for step in {steps!r}:
+        if step == "build":
+            tracing = configure()
+        elif step == "early":
+            end("early")
+        elif step == "flush":
+            assert tracing.flush(10)
+        elif step == "wait":
+            time.sleep(0.3)
+        else:
+            globals()[step]()
+    patched_at = time.monotonic()
+"""
+WORK = """
+    from {library} import sleep, spawn
+    longest = 0.0
+
+    def tick():
+        global longest
+        while True:
+            begin = time.monotonic()
+            sleep(0.01)
+            longest = max(longest, time.monotonic() - begin)
+
+    spawn(tick)
+    sleep(0)
+
+    def work():
+        for _ in range(20):
+            end("late", 5)
+            sleep(0.001)
+
+    workers = [spawn(work) for _ in range(5)]
+    sleep(0.3)
+"""
+FLUSH = """
+    flushed = tracing.flush(20)
+    print(json.dumps([flushed, longest]), flush=True)
+"""
+SHUTDOWN = """
+    begin = time.monotonic()
+    tracing.shutdown()
+    took = time.monotonic() - begin
+    here = tracing.status().destinations[0]
+    account = [here.exported, here.failed, here.dropped, here.pending]
+    print(json.dumps([took, longest, here.ended, account]), flush=True)
+"""
+
+SIGTERM = """
+    import signal
+    spawn(lambda: (sleep(0.2), os.kill(os.getpid(), signal.SIGTERM)))
+    sleep(20)
+"""
+
+
+def script(library: str, steps: list[str], *parts: str) -> str:
+    return "".join((STEPS, WORK, *parts)).format(library=library, steps=steps)
+
+
+def early_spans(steps: list[str]) -> int:
+    return steps.count("early")
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS, ids=lambda transport: transport.name)
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_spans_arrive_and_the_loop_goes_on_whatever_the_order(
+    library: str, order: str, transport: Transport, tmp_path: Path
+) -> None:
+    library_of(library)
+    steps = ORDERS[order]
+    with transport.receive() as receiver:
+        block = transport.block("127.0.0.1", receiver.port)
+        ended = run_script(script(library, steps, FLUSH), block, tmp_path)
+        names = Counter(span.name for span in receiver.spans)
+    assert ended.code == 0, ended.log
+    flushed, longest = json.loads(ended.output)
+    assert flushed
+    assert longest < 1.0
+    if transport is not UDP:
+        assert names == Counter(early=early_spans(steps), late=500)
+    assert warnings_of(ended.log) == []
+    assert "Traceback" not in ended.log
+
+
+@pytest.mark.parametrize("transport", ANSWERING, ids=lambda transport: transport.name)
+@pytest.mark.parametrize("order", ["build, patch, span", "build, span, patch"])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_receiver_that_hangs_holds_up_neither_the_loop_nor_the_end(
+    library: str, order: str, transport: Transport, tmp_path: Path
+) -> None:
+    library_of(library)
+    (hangs,) = [fault for fault in FAULTS if fault.name == "accepts and hangs"]
+    steps = ORDERS[order]
+    with hangs.stage(Scene(transport, None, None)) as site:
+        block = transport.block(site.host, site.port)
+        block |= {"timeout": 10.0, "processor": {"shutdown_timeout": 1.5, "schedule_delay": 0.01}}
+        ended = run_script(script(library, steps, SHUTDOWN), block, tmp_path)
+    assert ended.code == 0, ended.log
+    took, longest, spans, account = json.loads(ended.output)
+    assert took < 3.0
+    assert longest < 1.0
+    assert spans == sum(account) == 500 + early_spans(steps)
+
+
+@pytest.mark.parametrize("status", [200, 503])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_span_that_is_being_exported_while_the_process_is_patched_arrives_once(
+    library: str, status: int, tmp_path: Path
+) -> None:
+    library_of(library)
+    with OTLP_HTTP.receive() as receiver:
+        receiver.respond_with(status, delay=1.0)
+        block = OTLP_HTTP.block("127.0.0.1", receiver.port)
+        block["processor"] = {"schedule_delay": 0.01}
+        text = script(library, ["build", "early", "wait", "patch"], FLUSH)
+        ended = run_script(text, block, tmp_path)
+        names = Counter(span.name for span in receiver.spans)
+    assert ended.code == 0, ended.log
+    flushed, longest = json.loads(ended.output)
+    assert flushed
+    assert longest < 1.0
+    assert names == {"early": 1, "late": 500}
+    assert warnings_of(ended.log) == []
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_spool_goes_on_whatever_the_order(library: str, order: str, tmp_path: Path) -> None:
+    library_of(library)
+    steps = ORDERS[order]
+    with OTLP_HTTP.receive() as receiver:
+        if "flush" not in steps:
+            receiver.respond_with(503, times=2)
+        block = OTLP_HTTP.block("127.0.0.1", receiver.port)
+        block |= {"timeout": 0.2, "spool": {"path": str(tmp_path / "spool")}}
+        text = script(library, steps, FLUSH).replace(
+            "flushed = tracing.flush(20)",
+            "flushed = any(tracing.flush(5) for _ in range(8))",
+        )
+        ended = run_script(text, block, tmp_path)
+        names = Counter(span.name for span in receiver.spans)
+    assert ended.code == 0, ended.log
+    flushed, longest = json.loads(ended.output)
+    assert flushed
+    assert longest < 1.0
+    assert names == Counter(early=early_spans(steps), late=500)
+
+
+@pytest.mark.parametrize(
+    "order", ["patch, build, span", "build, patch, span", "build, span, patch"]
+)
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_signal_in_the_event_loop_loses_nothing(library: str, order: str, tmp_path: Path) -> None:
+    library_of(library)
+    steps = ORDERS[order]
+    with OTLP_HTTP.receive() as receiver:
+        block: dict[str, Any] = OTLP_HTTP.block("127.0.0.1", receiver.port)
+        block["processor"] = {"schedule_delay": 3600.0}
+        ended = run_script(script(library, steps, SIGTERM), block, tmp_path)
+        names = Counter(span.name for span in receiver.spans)
+    assert ended.code == -15, ended.log
+    assert names == Counter(early=early_spans(steps), late=500)
