@@ -8,6 +8,7 @@ before must not use what has been replaced since.
 from __future__ import annotations
 
 import _thread
+import contextvars
 import os
 import sys
 import threading
@@ -155,10 +156,12 @@ def call_blocking(function: Callable[[], T]) -> T:
     library = _library()
     if library is None or started_before_patch() or _in_hub(library):
         return function()
+    # Also there, instrumentation must be told to make no spans.
+    context = contextvars.copy_context()
     if library.__name__ == "gevent":
-        result: T = library.get_hub().threadpool.apply(function)
+        result: T = library.get_hub().threadpool.apply(context.run, (function,))
         return result
-    return _call_in_thread(function, library)
+    return _call_in_thread(lambda: context.run(function), library)
 
 
 def run_outside_hub(function: Callable[[], object]) -> None:

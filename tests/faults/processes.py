@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,12 +72,16 @@ def run_script(
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Give this process's environment without what would configure a pipeline or a proxy."""
+    """Give this process's environment without what would configure a pipeline or a proxy.
+
+    The programs of this environment of Python come first on its path.
+    """
     inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.upper().startswith(_NOT_INHERITED)
     }
+    inherited["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
     return {**inherited, **variables}
 
 
