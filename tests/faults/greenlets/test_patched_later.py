@@ -9,14 +9,10 @@ from typing import Any
 
 import pytest
 
-from .hostile import FAULTS
-from .processes import run_script, warnings_of
-from .stages import Scene
-from .test_greenlets import ANSWERING, OTLP_HTTP, library_of
-from .transports import TRANSPORTS, Transport
-
-LIBRARIES = ("gevent", "eventlet")
-UDP = TRANSPORTS[-1]
+from ..processes import run_script, warnings_of
+from ..stages import Scene
+from ..transports import TRANSPORTS, Transport
+from .libraries import ANSWERING, HANGS, LIBRARIES, OTLP_HTTP, UDP, require
 
 # Before any of it the script imports bentotrace, as a program does that `bentotrace run` starts.
 ORDERS = {
@@ -117,7 +113,7 @@ def early_spans(steps: list[str]) -> int:
 def test_spans_arrive_and_the_loop_goes_on_whatever_the_order(
     library: str, order: str, transport: Transport, tmp_path: Path
 ) -> None:
-    library_of(library)
+    require(library)
     steps = ORDERS[order]
     with transport.receive() as receiver:
         block = transport.block("127.0.0.1", receiver.port)
@@ -139,10 +135,9 @@ def test_spans_arrive_and_the_loop_goes_on_whatever_the_order(
 def test_a_receiver_that_hangs_holds_up_neither_the_loop_nor_the_end(
     library: str, order: str, transport: Transport, tmp_path: Path
 ) -> None:
-    library_of(library)
-    (hangs,) = [fault for fault in FAULTS if fault.name == "accepts and hangs"]
+    require(library)
     steps = ORDERS[order]
-    with hangs.stage(Scene(transport, None, None)) as site:
+    with HANGS.stage(Scene(transport, None, None)) as site:
         block = transport.block(site.host, site.port)
         block |= {"timeout": 10.0, "processor": {"shutdown_timeout": 1.5, "schedule_delay": 0.01}}
         ended = run_script(script(library, steps, SHUTDOWN), block, tmp_path)
@@ -158,7 +153,7 @@ def test_a_receiver_that_hangs_holds_up_neither_the_loop_nor_the_end(
 def test_a_span_that_is_being_exported_while_the_process_is_patched_arrives_once(
     library: str, status: int, tmp_path: Path
 ) -> None:
-    library_of(library)
+    require(library)
     with OTLP_HTTP.receive() as receiver:
         receiver.respond_with(status, delay=1.0)
         block = OTLP_HTTP.block("127.0.0.1", receiver.port)
@@ -177,7 +172,7 @@ def test_a_span_that_is_being_exported_while_the_process_is_patched_arrives_once
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_spool_goes_on_whatever_the_order(library: str, order: str, tmp_path: Path) -> None:
-    library_of(library)
+    require(library)
     steps = ORDERS[order]
     with OTLP_HTTP.receive() as receiver:
         if "flush" not in steps:
@@ -202,7 +197,7 @@ def test_a_spool_goes_on_whatever_the_order(library: str, order: str, tmp_path: 
 )
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_a_signal_in_the_event_loop_loses_nothing(library: str, order: str, tmp_path: Path) -> None:
-    library_of(library)
+    require(library)
     steps = ORDERS[order]
     with OTLP_HTTP.receive() as receiver:
         block: dict[str, Any] = OTLP_HTTP.block("127.0.0.1", receiver.port)

@@ -1,4 +1,4 @@
-"""gevent and eventlet: the recipes of docs/forks-and-signals.md."""
+"""gevent and eventlet that patch first: the recipes of docs/forks-and-signals.md."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from .hostile import FAULTS
-from .processes import run_script, warnings_of
-from .stages import Scene
-from .transports import TRANSPORTS, Transport
+from ..processes import run_script, warnings_of
+from ..stages import Scene
+from ..transports import Transport
+from .libraries import ANSWERING, HANGS, OTLP_GRPC, OTLP_HTTP, require
 
-PAGE = Path(__file__).parents[2] / "docs" / "forks-and-signals.md"
+PAGE = Path(__file__).parents[3] / "docs" / "forks-and-signals.md"
 
 GEVENT = "from gevent import monkey\n\nmonkey.patch_all()\n"
 GEVENT_GRPC = (
@@ -21,10 +21,6 @@ GEVENT_GRPC = (
 )
 EVENTLET = "import eventlet\n\neventlet.monkey_patch()\n"
 NAMES = {GEVENT: "gevent", GEVENT_GRPC: "gevent and gRPC", EVENTLET: "eventlet"}
-
-# Not over UDP, of which a receiver may miss some.
-ANSWERING = [transport for transport in TRANSPORTS if transport.family != "udp"]
-OTLP_HTTP, OTLP_GRPC = TRANSPORTS[:2]
 
 BURST = """
     from {library} import sleep, spawn
@@ -84,19 +80,13 @@ def recipe(first: str, transport: Transport) -> pytest.ParameterSet:
 
 
 def library(first: str) -> str:
-    return library_of("eventlet" if first is EVENTLET else "gevent")
-
-
-def library_of(name: str) -> str:
-    pytest.importorskip(name, reason=f"{name} is not installed")
-    return name
+    return require("eventlet" if first is EVENTLET else "gevent")
 
 
 def longest_pause(first: str, transport: Transport, directory: Path) -> float:
     """Give the seconds for which a receiver that hangs held up a greenlet; the timeout is 4 s."""
-    (hangs,) = [fault for fault in FAULTS if fault.name == "accepts and hangs"]
     script = TICKING.format(library=library(first))
-    with hangs.stage(Scene(transport, None, None)) as site:
+    with HANGS.stage(Scene(transport, None, None)) as site:
         block = transport.block(site.host, site.port)
         block |= {"timeout": 4.0, "processor": {"shutdown_timeout": 1.0}}
         ended = run_script(script, block, directory, first=first)

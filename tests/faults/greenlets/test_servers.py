@@ -14,18 +14,15 @@ from typing import Any
 
 import pytest
 
-from .hostile import FAULTS
-from .processes import PATIENCE, environment, warnings_of
-from .stages import Scene
-from .test_greenlets import ANSWERING, library_of
-from .test_servers import ask, serving
-from .transports import TRANSPORTS, Transport
+from ..processes import PATIENCE, environment, warnings_of
+from ..stages import Scene
+from ..test_servers import ask, serving
+from ..transports import TRANSPORTS, Transport
+from .libraries import ANSWERING, HANGS, LIBRARIES, OTLP_HTTP, UDP, require
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these servers fork")
 
-LIBRARIES = ("gevent", "eventlet")
 STARTS = ("run", "configure")
-UDP = TRANSPORTS[-1]
 
 TASKS = """\
 import json, logging, os, time
@@ -54,6 +51,18 @@ def work(number):
 """
 TASK_COUNT = 20
 
+# A program that patches where requests has been imported for its instrumentation, as locust does.
+LATE = """\
+from gevent import monkey
+monkey.patch_all()
+import requests
+try:
+    requests.get("https://127.0.0.1:9")
+except requests.ConnectionError:
+    print("refused")
+"""
+GEVENT_PATCH = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
+
 
 def command_of(start: str, directory: Path, block: dict[str, Any]) -> list[str]:
     """Give what stands before a server's command."""
@@ -73,7 +82,7 @@ def test_workers_of_gunicorn_answer_and_lose_nothing(
     library: str, start: str, preload: bool, transport: Transport, tmp_path: Path
 ) -> None:
     pytest.importorskip("gunicorn", reason="gunicorn is not installed")
-    library_of(library)
+    require(library)
     with transport.receive() as receiver:
         block = transport.block("127.0.0.1", receiver.port)
         block["processor"] = {"schedule_delay": 3600.0, "shutdown_timeout": 60.0}
@@ -97,9 +106,8 @@ def test_workers_of_gunicorn_answer_while_the_receiver_hangs(
     library: str, transport: Transport, tmp_path: Path
 ) -> None:
     pytest.importorskip("gunicorn", reason="gunicorn is not installed")
-    library_of(library)
-    (hangs,) = [fault for fault in FAULTS if fault.name == "accepts and hangs"]
-    with hangs.stage(Scene(transport, None, None)) as site:
+    require(library)
+    with HANGS.stage(Scene(transport, None, None)) as site:
         block = transport.block(site.host, site.port)
         block["timeout"] = 5.0
         block["processor"] = {"schedule_delay": 0.01, "shutdown_timeout": 1.0}
@@ -153,7 +161,7 @@ def test_workers_of_celery_get_ready_and_lose_nothing(
     library: str, start: str, transport: Transport, tmp_path: Path
 ) -> None:
     pytest.importorskip("celery", reason="celery is not installed")
-    library_of(library)
+    require(library)
     with transport.receive() as receiver:
         block = transport.block("127.0.0.1", receiver.port)
         block["processor"] = {"schedule_delay": 3600.0, "shutdown_timeout": 60.0}
@@ -170,3 +178,31 @@ def test_workers_of_celery_get_ready_and_lose_nothing(
         names = Counter(span.name for span in receiver.spans)
     assert names["task"] == TASK_COUNT
     assert warnings_of(log.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "ending"),
+    [({GEVENT_PATCH: "patch_all"}, "refused"), ({}, "RecursionError")],
+    ids=["with the variable", "without it"],
+)
+def test_the_variable_lets_gevent_patch_before_what_is_instrumented(
+    variables: dict[str, str], ending: str, tmp_path: Path
+) -> None:
+    require("gevent")
+    pytest.importorskip(
+        "opentelemetry.instrumentation.requests", reason="the instrumentation is not installed"
+    )
+    (tmp_path / "late.py").write_text(LATE, encoding="utf-8")
+    with OTLP_HTTP.receive() as receiver:
+        block = OTLP_HTTP.block("127.0.0.1", receiver.port)
+        done = subprocess.run(
+            [*command_of("run", tmp_path, block), "python", "late.py"],
+            cwd=tmp_path,
+            env=environment(**variables),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+        names = [span.name for span in receiver.spans]
+    assert ending in done.stdout + done.stderr
+    assert names == ["GET"]
