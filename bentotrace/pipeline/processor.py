@@ -21,10 +21,11 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 from opentelemetry.trace import TraceFlags
 
 from bentotrace.config.options import ProcessorOptions
+from bentotrace.pipeline.consumer import RetiredError
 from bentotrace.pipeline.counts import Flush
 from bentotrace.pipeline.guard import Guard, counted
 from bentotrace.pipeline.lifetime import close_at_end_of_child
-from bentotrace.pipeline.queue import RetiredError, SpanQueue
+from bentotrace.pipeline.queue import SpanQueue
 from bentotrace.pipeline.status import DestinationStatus, DropReason
 from bentotrace.pipeline.tally import NOTICE_INTERVAL
 from bentotrace.threads import started_before_patch, threading_state
@@ -83,11 +84,11 @@ class BatchProcessor(SpanProcessor):
             return
         queue = self._queue
         # Servers that fork without Python's hooks are noticed here, and what patches the process.
-        if queue.pid != getpid() or queue.threading_state is not threading_state():
+        if queue.pid != getpid() or queue.consumer.threading_state is not threading_state():
             queue = self._own_queue()
         if not queue.put(span):
             self._tell_drop(queue)
-        elif queue.thread is None:
+        elif queue.consumer.thread is None:
             self._start(queue)
 
     def force_flush(self, timeout_millis: int | None = 30000) -> bool:
@@ -115,7 +116,7 @@ class BatchProcessor(SpanProcessor):
         """Wait for what was begun; True when the receiver took all of it."""
         # The exporter's own thread would wait for itself.
         queue = self._own_queue()
-        if queue.thread is threading.current_thread():
+        if queue.consumer.thread is threading.current_thread():
             return flush.wait(0)
         if self._spool is None:
             return flush.wait(timeout)
@@ -152,10 +153,14 @@ class BatchProcessor(SpanProcessor):
     def end_close(self, deadline: Deadline) -> bool:
         """Wait for what was begun, and abandon what is left at the deadline."""
         queue = self._own_queue()
-        if queue.ended or queue.thread is threading.current_thread():
+        if queue.ended or queue.consumer.thread is threading.current_thread():
             # The exporter itself may call, or a finalizer in its thread: it cannot wait for itself.
             return not queue.abandoned
-        if queue.thread is None and not self._end_without_thread(queue) and queue.adopt():
+        if (
+            queue.consumer.thread is None
+            and not self._end_without_thread(queue)
+            and queue.consumer.adopt()
+        ):
             self._run(queue, deadline)
         if self._spool is not None:
             reserve = self._spool.reserve(deadline.timeout)
@@ -217,12 +222,12 @@ class BatchProcessor(SpanProcessor):
                 self._queue = queue
                 for other in [other for other in self._queues if other != pid]:
                     self._queues.pop(other, None)
-        if queue.threading_state is not threading_state():
-            queue.retire_thread()
+        if queue.consumer.threading_state is not threading_state():
+            queue.consumer.retire()
         return queue
 
     def _start(self, queue: SpanQueue) -> bool:
-        if queue.thread is not None:
+        if queue.consumer.thread is not None:
             return True
         if self._clock() < self._start_again_at:
             return False
@@ -240,10 +245,10 @@ class BatchProcessor(SpanProcessor):
 
     def _start_thread(self, queue: SpanQueue) -> bool:
         close_at_end_of_child()
-        return queue.start(lambda: self._consume(queue), f"bentotrace-{self._guard.name}")
+        return queue.consumer.start(lambda: self._consume(queue), f"bentotrace-{self._guard.name}")
 
     def _consume(self, queue: SpanQueue) -> None:
-        queue.wait_retired()
+        queue.consumer.wait_retired(lambda: queue.ended)
         # The next span, flush or shutdown starts the thread that goes on.
         with suppress(RetiredError):
             self._run(queue)

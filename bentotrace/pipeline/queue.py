@@ -14,27 +14,18 @@ from contextlib import suppress
 
 from opentelemetry.sdk.trace import ReadableSpan
 
+from bentotrace.pipeline.consumer import Consumer
 from bentotrace.pipeline.counts import NOTHING, Counts, Flush
 from bentotrace.pipeline.tally import Tally
-from bentotrace.threads import (
-    Signal,
-    make_thread,
-    started_before_patch,
-    threading_state,
-)
+from bentotrace.threads import Signal
 from bentotrace.transport.deadline import Deadline
 
-__all__ = ["RetiredError", "SpanQueue"]
+__all__ = ["SpanQueue"]
 
 _YIELD_EVERY = 64
-_LONG_SECONDS = 3600.0
 # Without a moment of sleep, Python up to 3.10 has the interpreter back before another thread wakes
 # up. Windows knows no such moment: there 0 lets others go first, and more is milliseconds.
 _YIELD_SECONDS = 0 if os.name == "nt" else 1e-6
-
-
-class RetiredError(Exception):
-    """The consumer is a thread from before the process was patched; another one goes on."""
 
 
 class SpanQueue:
@@ -63,28 +54,20 @@ class SpanQueue:
             clock: tells the seconds between two notices.
         """
         self.pid = os.getpid()
-        self.threading_state = threading_state()
-        self.thread: threading.Thread | None = None
-        # A consumer that has been retired and may still be exporting.
-        self._leaving = False
+        self._settled = Signal()
+        self.consumer = Consumer(self._settled)
         self._spans: deque[ReadableSpan] = deque()
         self._batch = batch
         self._crowd = max(batch, capacity // 2)
         self._clock = clock
         # A closed queue has no room; that way put() has one thing to look at.
         self._room = 0 if closed else capacity
-        # Held while there is nothing to do: releasing it is one step, so that it may be done
-        # anywhere, where a condition's lock might be held by the frame that is interrupted.
-        self._bell = threading.Lock()
-        self._bell.acquire()
         # Guards the counts. Reentrant, for what interrupts its holder.
         self._lock = threading.RLock()
-        self._settled = Signal()
         self._flushes: deque[Flush] = deque()
         self._exporting = 0
         self._moving = 0
         self._tally = Tally()
-        self._adopted = False
         self._closed = closed
         self._drained = closed
         self._ended = closed
@@ -129,8 +112,8 @@ class SpanQueue:
         spans.append(span)
         waiting = len(spans)
         if waiting >= self._batch:
-            if self._bell.locked():
-                self._ring()
+            if self.consumer.bell.locked():
+                self.consumer.ring()
             if waiting >= self._crowd and not waiting % _YIELD_EVERY:
                 # In a busy loop the consumer gets the interpreter every 5 ms only, in which
                 # hundreds of spans end. This hands it over now, and waits for nothing.
@@ -138,39 +121,6 @@ class SpanQueue:
                 with suppress(Exception):
                     time.sleep(_YIELD_SECONDS)
         return True
-
-    def start(self, run: Callable[[], None], name: str) -> bool:
-        """Start the consumer unless there is one; False when the interpreter starts no thread."""
-        with self._lock:
-            if self.thread is not None:
-                return True
-            # A lock holds up greenlets unless it is made after the patch, as the thread is.
-            self._bell = threading.Lock()
-            self._bell.acquire()
-            thread = self.thread = make_thread(run, name)
-        try:
-            # Without the lock: this waits for the thread, which may have spans of its own to end.
-            thread.start()
-        except (RuntimeError, MemoryError):
-            self.thread = None
-            return False
-        except Exception:
-            # The loop of gevent or eventlet cannot wait for the thread, which starts nonetheless.
-            return True
-        return True
-
-    def retire_thread(self) -> None:
-        """Let go of the consumer, and make room for one that is made of what the patch brought."""
-        with self._lock:
-            self.threading_state = threading_state()
-            self._leaving = self._leaving or (self.thread is not None and not self._adopted)
-            self.thread = None
-            self._ring()
-
-    def wait_retired(self) -> None:
-        """Wait until a consumer that has been retired takes no more spans; the queue's end too."""
-        while self._leaving and not self._ended:
-            self._settled.wait_for(lambda: not self._leaving or self._ended, _LONG_SECONDS)
 
     def put_back(self, taken: Sequence[ReadableSpan]) -> None:
         """Put a batch back that was taken and not delivered, before all others."""
@@ -181,15 +131,6 @@ class SpanQueue:
             self._exporting = 0
             self._spans.extendleft(reversed(taken))
 
-    def adopt(self) -> bool:
-        """Make the calling thread the consumer unless there is one."""
-        with self._lock:
-            if self.thread is None:
-                self.thread = threading.current_thread()
-                self._adopted = True
-                return True
-            return False
-
     def take(self, delay: float) -> list[ReadableSpan] | None:
         """Wait until a batch is full, or spans are to be flushed, or ``delay`` seconds passed.
 
@@ -199,10 +140,7 @@ class SpanQueue:
         Raises:
             RetiredError: the calling thread is to end without another look at the queue.
         """
-        self._wait(delay)
-        if started_before_patch():
-            self._leave()
-            raise RetiredError
+        self.consumer.wait(self._is_due, delay)
         with self._lock:
             if self._drained:
                 return None
@@ -315,7 +253,7 @@ class SpanQueue:
                 flush.taken = False
             elif waiting:
                 self._flushes.append(flush)
-                self._ring()
+                self.consumer.ring()
             return flush
 
     def close(self) -> None:
@@ -323,7 +261,7 @@ class SpanQueue:
         with self._lock:
             self._closed = True
             self._room = 0
-            self._ring()
+            self.consumer.ring()
 
     def end(self) -> None:
         """Say that the consumer has done its work."""
@@ -337,8 +275,8 @@ class SpanQueue:
         deadline = Deadline.after(timeout)
         if not self._settled.wait_for(lambda: self._ended, timeout):
             return False
-        if self.thread is not None and not (self._adopted or self._abandoned):
-            self.thread.join(_seconds(deadline.remaining()))
+        if not self._abandoned:
+            self.consumer.join(deadline.remaining())
         return True
 
     def abandon(self) -> int | None:
@@ -397,15 +335,6 @@ class SpanQueue:
             flush.taken = self._tally.lost == flush.lost
         self._settled.notify()
 
-    def _leave(self) -> None:
-        """Say that the calling thread, which has been retired, is done with the queue."""
-        with self._lock:
-            if not self._leaving:
-                # Nobody has noticed the patch yet.
-                self.thread = None
-            self._leaving = False
-        self._settled.notify()
-
     def _drop(self) -> None:
         with self._lock:
             if self._closed:
@@ -413,24 +342,5 @@ class SpanQueue:
             else:
                 self._tally.overflow(self._clock())
 
-    def _wait(self, delay: float) -> None:
-        deadline = Deadline.after(delay)
-        bell = self._bell
-        while not (
-            self._closed
-            or self._flushes
-            or len(self._spans) >= self._batch
-            or started_before_patch()
-        ):
-            # The bell may still ring of spans that went out with the last batch.
-            if not bell.acquire(timeout=_seconds(deadline.remaining())):
-                return
-
-    def _ring(self) -> None:
-        # It raises when another thread was faster.
-        with suppress(RuntimeError):
-            self._bell.release()
-
-
-def _seconds(timeout: float) -> float:
-    return min(max(timeout, 0.0), threading.TIMEOUT_MAX)
+    def _is_due(self) -> bool:
+        return self._closed or bool(self._flushes) or len(self._spans) >= self._batch

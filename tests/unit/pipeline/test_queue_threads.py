@@ -31,7 +31,7 @@ def test_a_thread_in_a_busy_loop_lets_the_consumer_in_before_the_queue_is_full(
                 queue.settle(len(batch), 0)
             queue.end()
 
-        queue.start(consume, "consumer")
+        queue.consumer.start(consume, "consumer")
         for span in spans:
             queue.put(span)
         queue.close()

@@ -82,5 +82,5 @@ def make_bench(directory: Path) -> Iterator[Callable[..., Bench]]:
     for bench in made:
         bench.exporter.gate.set()
         bench.processor.close(SOON)
-        if bench.processor._own_queue().thread is not None:
-            bench.processor._own_queue().thread.join(SOON)
+        if bench.processor._own_queue().consumer.thread is not None:
+            bench.processor._own_queue().consumer.thread.join(SOON)
