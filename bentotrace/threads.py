@@ -22,10 +22,12 @@ __all__ = [
     "Signal",
     "call_blocking",
     "home",
+    "make_thread",
     "run_outside_hub",
     "start_thread",
     "started_before_patch",
     "threading_state",
+    "unpatched",
 ]
 
 T = TypeVar("T")
@@ -158,10 +160,33 @@ def call_blocking(function: Callable[[], T]) -> T:
         return function()
     # Also there, instrumentation must be told to make no spans.
     context = contextvars.copy_context()
+    started = False
+
+    def run() -> T:
+        nonlocal started
+        started = True
+        return context.run(function)
+
+    try:
+        if library.__name__ == "gevent":
+            result: T = library.get_hub().threadpool.apply(run)
+            return result
+        return _call_in_thread(run, library)
+    except RuntimeError:
+        if started:
+            raise
+        # Python 3.12 and later start no thread while the process ends.
+        return function()
+
+
+def unpatched(module: str, name: str) -> Any:
+    """Return a function of the standard library as it is without gevent and eventlet."""
+    library = _library()
+    if library is None:
+        return getattr(sys.modules[module], name)
     if library.__name__ == "gevent":
-        result: T = library.get_hub().threadpool.apply(context.run, (function,))
-        return result
-    return _call_in_thread(lambda: context.run(function), library)
+        return library.monkey.get_original(module, name)
+    return getattr(library.patcher.original(module), name)
 
 
 def run_outside_hub(function: Callable[[], object]) -> None:
@@ -187,7 +212,7 @@ def _call_in_thread(function: Callable[[], T], eventlet: Any) -> T:
         except BaseException as error:
             errors.append(error)
 
-    eventlet.patcher.original("_thread").start_new_thread(run, ())
+    unpatched("_thread", "start_new_thread")(run, ())
     while not results and not errors:
         eventlet.sleep(_PAUSE_SECONDS)
     if errors:

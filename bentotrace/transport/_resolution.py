@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
+from collections.abc import Callable
 from typing import Any
 
-from bentotrace.threads import start_thread
+from bentotrace.threads import start_thread, unpatched
 from bentotrace.transport.deadline import Deadline
 
 __all__ = ["Address", "Resolution"]
@@ -63,7 +64,13 @@ class Resolution:
 
     def _look_up(self, flags: int = 0) -> list[Address]:
         try:
-            found = socket.getaddrinfo(self._host, self._port, type=self._kind, flags=flags)
+            found = self._ask(socket.getaddrinfo, flags)
+        except RuntimeError:
+            # gevent resolves in a thread, and Python 3.12 starts none while the process ends.
+            found = self._ask(unpatched("socket", "getaddrinfo"), flags)
         except UnicodeError:
             raise socket.gaierror(socket.EAI_NONAME, "it is no valid host name") from None
         return [(family, kind, protocol, target) for family, kind, protocol, _, target in found]
+
+    def _ask(self, getaddrinfo: Callable[..., Any], flags: int) -> Any:
+        return getaddrinfo(self._host, self._port, type=self._kind, flags=flags)
