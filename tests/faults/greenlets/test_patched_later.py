@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,10 @@ def test_spans_arrive_and_the_loop_goes_on_whatever_the_order(
     if transport is not UDP:
         assert names == Counter(early=early_spans(steps), late=500)
     assert warnings_of(ended.log) == []
-    assert "Traceback" not in ended.log
+    assert "KeyError" not in ended.log
+    if not (library == "gevent" and sys.version_info >= (3, 13)):
+        # There gevent cannot fork without a TypeError of its own where a thread is older than it.
+        assert "Traceback" not in ended.log
 
 
 @pytest.mark.parametrize("transport", ANSWERING, ids=lambda transport: transport.name)
