@@ -8,7 +8,7 @@ from bentotrace.config.hint_kind import parse_int, parse_list, strict_float, str
 from bentotrace.config.kind import Kind, unexpected
 from bentotrace.config.pem import check_pem_file
 from bentotrace.config.report import PartError
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.redaction import without_credentials
 
 __all__ = [
     "ADDRESS",
