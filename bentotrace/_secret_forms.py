@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from urllib.parse import quote, unquote
 
-__all__ = ["SHORT", "SHORTEST", "forms_of", "has_scheme"]
+__all__ = ["SHORT", "SHORTEST", "forms_of", "has_scheme", "printable"]
 
 SHORT = 6
 """A form of fewer characters may be an ordinary word, and is masked only where it stands alone."""
@@ -59,7 +59,13 @@ def forms_of(secrets: Iterable[str]) -> frozenset[str]:
         forms.add(secret.strip())
         for plain in _plain_forms(secret.strip()):
             forms.update(_encoded_forms(plain))
+    forms.update([printable(form) for form in forms])
     return frozenset(form for form in forms if len(form) >= SHORTEST)
+
+
+def printable(text: str) -> str:
+    """Return the text with one blank for every run of what is not printable, none at its ends."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def has_scheme(form: str) -> bool:
@@ -105,7 +111,6 @@ def _encoded_forms(plain: str) -> Iterator[str]:
     """Yield a plain secret in every encoding."""
     data = plain.encode("utf-8", "surrogateescape")
     yield plain
-    yield " ".join(plain.split())
     yield from _percent_forms(data)
     yield from _escaped_forms(plain, data)
     yield from _misread_forms(plain, data)

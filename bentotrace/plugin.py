@@ -200,7 +200,7 @@ class Target:
     """
 
     protocol: str
-    endpoint: str
+    endpoint: str = field(repr=_repr_hidden)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tls: TLSConfig | None = None

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from bentotrace._secret_forms import SHORT, SHORTEST, forms_of, has_scheme
+from bentotrace._secret_forms import SHORT, SHORTEST, forms_of, has_scheme, printable
 
 __all__ = [
     "MASK",
@@ -114,9 +114,8 @@ class Redaction:
 
     def line(self, text: str, length: int = _LINE_LENGTH) -> str:
         """Return the text redacted, as one printable line of at most ``length`` characters."""
-        seen = self.redact(text[: _LOOKED_AT * length])
-        # A line break may have stood in the middle of a secret.
-        return _shortened(self.redact(_printable(seen)), length)
+        # Of the forms there are printable ones, and a line break may be in the middle of a secret.
+        return _shortened(self.redact(printable(text[: _LOOKED_AT * length])), length)
 
     def traceback(self, error: BaseException) -> str:
         """Return an exception's traceback as redacted text.
@@ -204,12 +203,7 @@ def _masked(text: str, spans: list[tuple[int, int]]) -> str:
 
 def one_line(text: str, length: int = _LINE_LENGTH) -> str:
     """Return printable text without line breaks, of at most ``length`` characters."""
-    return _shortened(_printable(text[: _LOOKED_AT * length]), length)
-
-
-def _printable(text: str) -> str:
-    printable = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(printable.split())
+    return _shortened(printable(text[: _LOOKED_AT * length]), length)
 
 
 def _shortened(line: str, length: int) -> str:

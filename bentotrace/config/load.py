@@ -306,11 +306,16 @@ class _Loader(NamedTuple):
                     f"exporter {plugin.name!r} cannot be used: its target() returned "
                     f"{type(target).__name__}, not a bentotrace.plugin.Target"
                 )
-            redaction = Redaction(secrets_in(options))
+            redact = Redaction(secrets_in(options)).redact
+            target = evolve(
+                target,
+                warnings=tuple(map(redact, target.warnings)),
+                notes=tuple(map(redact, target.notes)),
+            )
             for warning in target.warnings:
-                self.report.warn(redaction.redact(warning))
+                self.report.warn(warning)
             for note in target.notes:
-                self.report.inform(redaction.redact(note))
+                self.report.inform(note)
         bound = _checked(common, "processor", "export_timeout")
         if bound is not None:
             seconds = min(seconds, bound)
