@@ -58,7 +58,7 @@ def forms_of(secrets: Iterable[str]) -> frozenset[str]:
     for secret in secrets:
         forms.add(secret.strip())
         for plain in _plain_forms(secret.strip()):
-            forms.update(_encoded_forms(plain))
+            forms |= _encoded_forms(plain)
     forms.update([printable(form) for form in forms])
     return frozenset(form for form in forms if len(form) >= SHORTEST)
 
@@ -107,16 +107,17 @@ def _password(credential: str) -> str:
     return password or name
 
 
-def _encoded_forms(plain: str) -> Iterator[str]:
-    """Yield a plain secret in every encoding."""
+def _encoded_forms(plain: str) -> set[str]:
+    """Return a plain secret in every encoding."""
     data = plain.encode("utf-8", "surrogateescape")
-    yield plain
-    yield from _percent_forms(data)
-    yield from _escaped_forms(plain, data)
-    yield from _misread_forms(plain, data)
-    yield from _base64_forms(data)
+    forms = {plain, repr(data)[2:-1], *_base64_forms(data), *_escaped_forms(plain)}
+    # JSON in JSON, a page in JSON.
+    forms.update([form for escaped in set(forms) for form in _json_forms(escaped)])
+    forms.update(_percent_forms(data))
     if not plain.isascii():
-        yield from _base64_forms(plain.encode("latin-1", "ignore"))
+        forms.update(_base64_forms(plain.encode("latin-1", "ignore")))
+        forms.update([form for read in set(forms) for form in _misread_forms(read)])
+    return forms
 
 
 def _percent_forms(data: bytes) -> Iterator[str]:
@@ -127,13 +128,8 @@ def _percent_forms(data: bytes) -> Iterator[str]:
             yield _PERCENT.sub(lambda found: found[0].lower(), form)
 
 
-def _escaped_forms(plain: str, data: bytes) -> Iterator[str]:
-    for ensure_ascii in (True, False):
-        escaped = json.dumps(plain, ensure_ascii=ensure_ascii)[1:-1]
-        yield escaped
-        yield escaped.replace("/", "\\/")
-        yield escaped.translate(_JSON_IN_HTML)
-        yield _JSON_ESCAPE.sub(lambda found: "\\u" + found[0][2:].upper(), escaped)
+def _escaped_forms(plain: str) -> Iterator[str]:
+    yield from _json_forms(plain)
     for quotes in _HTML_ESCAPES:
         escaped = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         for character, entity in quotes.items():
@@ -141,18 +137,27 @@ def _escaped_forms(plain: str, data: bytes) -> Iterator[str]:
         yield escaped
     yield repr(plain)[1:-1]
     yield ascii(plain)[1:-1]
-    yield repr(data)[2:-1]
 
 
-def _misread_forms(plain: str, data: bytes) -> Iterator[str]:
+def _json_forms(text: str) -> Iterator[str]:
+    for ensure_ascii in (True, False):
+        escaped = json.dumps(text, ensure_ascii=ensure_ascii)[1:-1]
+        yield escaped
+        yield escaped.replace("/", "\\/")
+        yield escaped.translate(_JSON_IN_HTML)
+        yield _JSON_ESCAPE.sub(lambda found: "\\u" + found[0][2:].upper(), escaped)
+
+
+def _misread_forms(text: str) -> Iterator[str]:
     """Yield what comes of reading UTF-8 as Latin-1, Latin-1 as UTF-8, and either as ASCII."""
-    if plain.isascii():
+    if text.isascii():
         return
+    data = text.encode("utf-8", "surrogateescape")
     yield data.decode("latin-1")
     yield data.decode("cp1252", "replace")
     yield data.decode("ascii", "replace")
-    yield plain.encode("latin-1", "replace").decode("utf-8", "replace")
-    yield plain.encode("ascii", "replace").decode("ascii")
+    yield text.encode("latin-1", "replace").decode("utf-8", "replace")
+    yield text.encode("ascii", "replace").decode("ascii")
 
 
 def _base64_forms(data: bytes) -> Iterator[str]:
