@@ -127,6 +127,16 @@ class Redaction:
         text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         return self.redact(text[:_TRACEBACK_LENGTH]).rstrip()
 
+    def cause(self, error: BaseException) -> BaseException | None:
+        """Return what to raise another error from: None where the first quotes a secret.
+
+        An error that nobody catches is printed with its cause.
+        """
+        from traceback import format_exception
+
+        text = "".join(format_exception(type(error), error, error.__traceback__))
+        return error if self.redact(text) == text else None
+
     @cached_property
     def _forms(self) -> tuple[str, ...]:
         return tuple(forms_of(self._secrets))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from traceback import format_exception
 
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace.export import SpanExporter
@@ -85,9 +84,7 @@ def _create(exporter: ExporterConfig, context: BuildContext) -> SpanExporter:
         redaction = context.redaction
         told = redaction.redact(f"{type(error).__name__}: {error}")
         found = advice or PluginError(f"exporter {plugin.name!r} cannot be made: {told}")
-        text = "".join(format_exception(error))
-        # An uncaught error is printed with its cause, whose message may quote a secret.
-        raise found from (error if redaction.redact(text) == text else None)
+        raise found from redaction.cause(error)
     return _checked(made, f"exporter {plugin.name!r} cannot be made: its create()")
 
 

@@ -237,7 +237,7 @@ class Guard:
         for reason, spans in self._reports.take_dropped().items():
             counted_already = sum(dropped.values())
             if spans and counted_already < total:
-                dropped[reason] = min(spans, total - counted_already)
+                dropped[self._redaction.line(reason)] = min(spans, total - counted_already)
         return dropped, sum(dropped.values())
 
     def _reported(self) -> tuple[int, int, ErrorStatus | None, bool]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from traceback import format_exception
 from typing import Any
 
+import pytest
 from attrs import asdict, frozen
 from opentelemetry.sdk.trace.export import SpanExporter
 
@@ -12,6 +14,7 @@ from bentotrace import registry
 from bentotrace.config.explain import explain
 from bentotrace.config.load import Config, ExporterConfig, load_config
 from bentotrace.config.secrets import masked, secrets_in
+from bentotrace.exceptions import ConfigError, OptionError
 from bentotrace.plugin import BuildContext, ExporterPlugin, Target, option
 from bentotrace.redaction import basic_credentials
 
@@ -135,3 +138,50 @@ def test_explain_masks_them_and_notes_do_not_quote_them(monkeypatch: Any) -> Non
     assert not any(secret in shown for secret in (*SECRETS, "12345678"))
     assert "odd: ***" in shown
     assert isinstance(config, Config)
+
+
+def refuse(_instance: Any, _attribute: Any, value: Any) -> None:
+    raise ValueError(f"bad {value}")
+
+
+@frozen
+class Refused:
+    pins: list[str] = option(factory=list, secret=True, validator=refuse, help="Secret ones.")
+    names: dict[str, str] = option(factory=dict, secret=True, validator=refuse, help="Secret.")
+    extra: dict[str, Any] = option(factory=dict, validator=refuse, help="Anything.")
+    where: str = option(default="", validator=refuse, help="Where.")
+    tenants: list[Tenant] = option(factory=list, validator=refuse, help="Several.")
+
+
+@frozen
+class RefusedAfterwards:
+    token: str = option(secret=True, help="A token.")
+    main: Tenant | None = option(default=None, help="One.")
+
+    def __attrs_post_init__(self) -> None:
+        if self.main is not None:
+            raise OptionError("main", f"{self.main.token} does not go with it")
+        raise ValueError(f"bad {self.token}")
+
+
+@pytest.mark.parametrize(
+    ("config", "values"),
+    [
+        (Refused, {"pins": [SECRETS[0]]}),
+        (Refused, {"names": {"a": SECRETS[0]}}),
+        (Refused, {"extra": {"a": [{"token": SECRETS[0]}]}}),
+        (Refused, {"where": f"http://u:{SECRETS[0]}@host/?sig={SECRETS[1]}"}),
+        (Refused, {"tenants": [{"name": "a", "token": SECRETS[0]}]}),
+        (RefusedAfterwards, {"token": SECRETS[0]}),
+        (RefusedAfterwards, {"token": "x", "main": {"name": "a", "token": SECRETS[0]}}),
+    ],
+)
+def test_no_problem_quotes_one(config: type, values: dict[str, Any], monkeypatch: Any) -> None:
+    plugin = ExporterPlugin(name="nested", config=config, create=create, summary="x")
+    monkeypatch.setattr(registry, "sections", lambda: ("nested",))
+    monkeypatch.setattr(registry, "load", lambda name: plugin)
+    with pytest.raises(ConfigError) as raised:
+        load_config({"exporter_type": "nested", "sample_rate": 1, "nested": values}, environ={})
+    shown = "".join(format_exception(raised.value))
+    assert not any(secret in shown for secret in SECRETS)
+    assert "nested" in shown
