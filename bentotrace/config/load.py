@@ -259,12 +259,12 @@ class _Loader(NamedTuple):
                 raise
             except Exception as error:
                 # Defaults, validators and targets are code of the plugin's. What was raised may
-                # quote a secret.
+                # quote a secret, and an error that nobody catches is printed with its cause.
                 frame = extract_tb(error.__traceback__)[-1]
                 raise PluginError(
                     f"exporter {name!r} cannot read its options: {type(error).__name__} in "
                     f"{frame.name}(), {frame.filename}:{frame.lineno}"
-                ) from error
+                ) from (None if _takes_secrets(plugin) else error)
             if exporter is not None:
                 found.append(evolve(exporter, extensions=extensions))
         return found
@@ -366,6 +366,10 @@ class _Loader(NamedTuple):
                     f"write exporter_type: {name}"
                 )
                 self.report.problem(self.block.document.key_position(path), path, message)
+
+
+def _takes_secrets(plugin: ExporterPlugin) -> bool:
+    return any(leaf.record.secret for _, leaf in section_of(plugin.config).leaves())
 
 
 def _checked(resolved: Resolved, *option: str) -> Any:

@@ -7,14 +7,14 @@ from traceback import format_exception
 from typing import Any
 
 import pytest
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace import registry
 from bentotrace.config.explain import explain
 from bentotrace.config.load import Config, ExporterConfig, load_config
 from bentotrace.config.secrets import masked, secrets_in
-from bentotrace.exceptions import ConfigError, OptionError
+from bentotrace.exceptions import ConfigError, OptionError, PluginError
 from bentotrace.plugin import BuildContext, ExporterPlugin, Target, option
 from bentotrace.redaction import basic_credentials
 
@@ -185,3 +185,17 @@ def test_no_problem_quotes_one(config: type, values: dict[str, Any], monkeypatch
     shown = "".join(format_exception(raised.value))
     assert not any(secret in shown for secret in SECRETS)
     assert "nested" in shown
+
+
+def test_a_plugin_that_cannot_read_its_options_is_told_without_them(monkeypatch: Any) -> None:
+    def fail(options: NestedOptions) -> Target:
+        raise KeyError(options.pins[0])
+
+    plugin = evolve(PLUGIN, target=fail)
+    monkeypatch.setattr(registry, "sections", lambda: ("nested",))
+    monkeypatch.setattr(registry, "load", lambda name: plugin)
+    with pytest.raises(PluginError) as raised:
+        load_config({"exporter_type": "nested", "sample_rate": 1, "nested": VALUES}, environ={})
+    shown = "".join(format_exception(raised.value))
+    assert "cannot read its options: KeyError in fail()" in shown
+    assert SECRETS[5] not in shown
