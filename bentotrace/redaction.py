@@ -35,7 +35,7 @@ _TRACEBACK_LENGTH = 32 * 1024
 # A shorter beginning of a secret says nothing.
 _SHORTEST_CUT = 4
 _ELLIPSES = ("…", "...")
-_MOST_ELLIPSES = 16
+_MOST_CUTS = 8
 
 _SECRET_WORDS = (
     "key",
@@ -176,7 +176,7 @@ def _cut_ends(text: str) -> set[int]:
     ends.add(len(text.rstrip("\ufffd")))
     for ellipsis in _ELLIPSES:
         at = text.rfind(ellipsis)
-        while at >= 0 and len(ends) < _MOST_ELLIPSES:
+        while at >= 0 and len(ends) < _MOST_CUTS:
             ends |= {at, len(text[:at].rstrip())}
             at = text.rfind(ellipsis, 0, at)
     return ends

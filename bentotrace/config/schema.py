@@ -68,10 +68,11 @@ class Leaf(NamedTuple):
     def _reason(self, error: Exception, value: Any) -> str:
         # Validators of attrs put the attribute and the value behind the message, and into it.
         reason = str(error.args[0]) if error.args else "is not valid"
-        secrets = list(secrets_in(value, secret=self.record.secret))
-        if any(secret in reason for secret in secrets):
+        redacted = Redaction(secrets_in(value, secret=self.record.secret)).redact(reason)
+        whole = isinstance(value, str) and value in reason
+        if self.record.secret and (whole or redacted != reason):
             return "is not valid; why is not shown, since that holds the value"
-        return Redaction(secrets).redact(reason)
+        return redacted
 
 
 class Section(NamedTuple):
