@@ -35,9 +35,10 @@ _SCHEMES = frozenset(
         "token",
     )
 )
-_SEPARATORS = re.compile(r"[\s;,]+")
-_PERCENT = re.compile("%[0-9A-F]{2}")
-_JSON_ESCAPE = re.compile(r"\\u[0-9a-f]{4}")
+# Strings, which are compiled when a secret is looked for.
+_SEPARATORS = r"[\s;,]+"
+_PERCENT = "%[0-9A-F]{2}"
+_JSON_ESCAPE = r"\\u[0-9a-f]{4}"
 # What Python's quote(), its default, JavaScript, Go's PathEscape and this package's URLs leave.
 _SAFE = ("", "/", "!'()*", "$&+=:@", "/%:@!$&'()*+,;=~-._")
 _HTML_ESCAPES: tuple[dict[str, str], ...] = (
@@ -85,7 +86,7 @@ def _plain_forms(secret: str) -> set[str]:
             found.add(_password(credential))
     else:
         found.add(secret)
-    for part in _SEPARATORS.split(secret):
+    for part in re.split(_SEPARATORS, secret):
         value = part.partition("=")[2].strip("\"'")
         found.update(each for each in (part, value) if len(each) >= SHORT and "://" not in each)
     found = {each for each in found if each.lower() not in _SCHEMES}
@@ -125,7 +126,7 @@ def _percent_forms(data: bytes) -> Iterator[str]:
         quoted = quote(data, safe)
         for form in (quoted, quoted.replace("%20", "+")):
             yield form
-            yield _PERCENT.sub(lambda found: found[0].lower(), form)
+            yield re.sub(_PERCENT, lambda found: found[0].lower(), form)
 
 
 def _escaped_forms(plain: str) -> Iterator[str]:
@@ -145,7 +146,7 @@ def _json_forms(text: str) -> Iterator[str]:
         yield escaped
         yield escaped.replace("/", "\\/")
         yield escaped.translate(_JSON_IN_HTML)
-        yield _JSON_ESCAPE.sub(lambda found: "\\u" + found[0][2:].upper(), escaped)
+        yield re.sub(_JSON_ESCAPE, lambda found: "\\u" + found[0][2:].upper(), escaped)
 
 
 def _misread_forms(text: str) -> Iterator[str]:

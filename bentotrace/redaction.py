@@ -62,8 +62,9 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+|/+")
 # To the last "@" before a slash or a blank: an unquoted "@" may be in a password.
 _USERINFO = re.compile(r"(?<=://)[^/\s]*@")
 _HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]+)(?::[0-9]*)?")
-_AUTHORITY_END = re.compile("[/?#]")
-_PARAMETER = re.compile(r"([?&])([^=&#?\s]*)=([^&#\s]+)")
+# Strings, which are compiled when they are needed.
+_AUTHORITY_END = "[/?#]"
+_PARAMETER = r"([?&])([^=&#?\s]*)=([^&#\s]+)"
 
 
 class Redaction:
@@ -240,7 +241,7 @@ def url_secrets(url: str) -> tuple[str, ...]:
 
     A user name is public beside a password; alone it is a token.
     """
-    found = [value for _, name, value in _PARAMETER.findall(url) if _is_key(name)]
+    found = [value for _, name, value in re.findall(_PARAMETER, url) if _is_key(name)]
     userinfo = _userinfo(url)[1]
     if userinfo:
         name, _, password = userinfo.partition(":")
@@ -293,7 +294,7 @@ def _userinfo(url: str) -> tuple[int, str]:
     """Return where a URL's userinfo starts, and what it is."""
     scheme = _SCHEME.match(url)
     start = scheme.end() if scheme else 0
-    authority = _AUTHORITY_END.split(url[start:], maxsplit=1)[0]
+    authority = re.split(_AUTHORITY_END, url[start:], maxsplit=1)[0]
     # An unquoted slash in a password ends the authority early, and leaves half the password in it;
     # so does one behind a scheme without its colon.
     broken = scheme is None or _HOST_AND_PORT.fullmatch(authority) is None
@@ -309,6 +310,8 @@ def _is_key(name: str) -> bool:
 def _without_keys(text: str) -> str:
     if "?" not in text:
         return text
-    return _PARAMETER.sub(
-        lambda found: f"{found[1]}{found[2]}={MASK}" if _is_key(found[2]) else found[0], text
+    return re.sub(
+        _PARAMETER,
+        lambda found: f"{found[1]}{found[2]}={MASK}" if _is_key(found[2]) else found[0],
+        text,
     )
