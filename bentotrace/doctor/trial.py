@@ -153,7 +153,7 @@ def try_out(
     error = guard.health.last_error
     outcome = _worst(recorder.heard)
     if outcome is not None:
-        outcome = evolve(outcome, reason=redaction.redact(outcome.reason))
+        outcome = evolve(outcome, reason=redaction.redact(str(outcome.reason or "")))
     context = span.get_span_context()
     assert context is not None
     return Trial(

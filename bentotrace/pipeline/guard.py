@@ -32,8 +32,10 @@ OnExportError = Callable[[ErrorStatus], object]
 _SUMMARY_INTERVAL = 60.0
 # The other 4xx, and these codes of gRPC, are said of what was sent.
 _PASSING_STATUSES = ("408", "425", "429")
-_NO_SECRETS = Redaction()
 _LASTING_CODES = ("INVALID_ARGUMENT", "ALREADY_EXISTS", "FAILED_PRECONDITION")
+# What a plugin reports is looked at as far as this.
+_LONGEST_REASON = 4 * 1024
+_NO_SECRETS = Redaction()
 
 
 class Delivery(NamedTuple):
@@ -237,7 +239,9 @@ class Guard:
         for reason, spans in self._reports.take_dropped().items():
             counted_already = sum(dropped.values())
             if spans and counted_already < total:
-                dropped[self._redaction.line(reason)] = min(spans, total - counted_already)
+                shown = self._redaction.line(reason)
+                left = total - counted_already
+                dropped[shown] = dropped.get(shown, 0) + min(spans, left)
         return dropped, sum(dropped.values())
 
     def _reported(self) -> tuple[int, int, ErrorStatus | None, bool]:
@@ -266,7 +270,8 @@ class Guard:
         kind = outcome.kind.value if outcome.kind is not None else "exporter"
         # A plugin may have built the outcome itself, of what a receiver said.
         redact = self._redaction.redact
-        reason = redact(outcome.reason) or "the receiver gave no reason"
+        reason = redact(str(outcome.reason or "")[:_LONGEST_REASON])
+        reason = reason or "the receiver gave no reason"
         return ErrorStatus(kind, reason, redact(outcome.endpoint), time.time(), self.name)
 
     def _succeed(self) -> None:
@@ -352,8 +357,13 @@ class Guard:
 
     def _log_traceback(self, what: str, error: BaseException) -> None:
         # As text: a handler would format an exc_info itself, and show what its message quotes.
-        if self._logger.isEnabledFor(logging.DEBUG):
-            self._log(logging.DEBUG, "%s\n%s", what, self._redaction.traceback(error))
+        if not self._logger.isEnabledFor(logging.DEBUG):
+            return
+        try:
+            text = self._redaction.traceback(error)
+        except Exception:
+            text = type(error).__name__
+        self._log(logging.DEBUG, "%s\n%s", what, text)
 
     def _warn(self, message: str, *arguments: object) -> None:
         self._log(logging.WARNING, message, *arguments)

@@ -88,22 +88,42 @@ def test_what_an_exporter_reports_itself_is_told_without_its_secrets(
             reason = f"the receiver says: bad {self._token[:10]}…"
             outcome = Outcome(ok=False, endpoint=f"host/{self._token}", reason=reason)
             self._context.drop(1, f"not for {self._token}")
-            self._context.report(outcome, len(spans) - 1)
+            self._context.drop(1, f"not for {self._token}-2")
+            self._context.report(outcome, len(spans) - 2)
             return SpanExportResult.FAILURE
 
     caplog.set_level(logging.DEBUG)
     errors: list[ErrorStatus] = []
     tracing = build("never", create=Reporting, on_export_error=errors.append)
-    for name in "ab":
+    for name in "abc":
         tracing.provider.get_tracer("test").start_span(name).end()
     tracing.shutdown()
 
     assert {error.reason for error in errors} == {"the receiver says: bad ***…"}
     assert {error.endpoint for error in errors} == {"host/***"}
     (destination,) = tracing.status().destinations
-    assert dict(destination.dropped_by_reason) == {"not for ***": 1}
+    assert dict(destination.dropped_by_reason) == {"not for ***": 2}
     shown = f"{tracing.status().as_json()} {tracing!r} {errors!r} {caplog.text}"
     assert SECRET[:10] not in shown
+
+
+def test_an_outcome_without_a_reason_is_no_obstacle() -> None:
+    class Reporting(SpanExporter):
+        def __init__(self, options: QuotingOptions, context: BuildContext) -> None:
+            self._context = context
+
+        def export(self, spans: Any) -> SpanExportResult:
+            outcome = Outcome(ok=False, endpoint="host", reason=None)  # type: ignore[arg-type]
+            self._context.report(outcome, len(spans))
+            return SpanExportResult.FAILURE
+
+    tracing = build("never", create=Reporting)
+    tracing.provider.get_tracer("test").start_span("a").end()
+    tracing.shutdown()
+
+    (destination,) = tracing.status().destinations
+    assert destination.last_error is not None
+    assert destination.last_error.reason == "the receiver gave no reason"
 
 
 def test_what_an_extension_raises_is_told_without_secrets() -> None:
