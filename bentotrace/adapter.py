@@ -1,7 +1,8 @@
 """Runs an exporter that was published for OpenTelemetry itself, by its entry-point name.
 
 Such an exporter has no schema, so one is made from its constructor's signature: an option per
-keyword, of the annotation's type where that is a plain one. Its own ``OTEL_*`` variables stay its
+keyword, of the annotation's type where that is a plain one; which of them are secret, their names
+say (:func:`~bentotrace.redaction.looks_secret`). Its own ``OTEL_*`` variables stay its
 own business.
 """
 
@@ -20,11 +21,11 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from bentotrace.config.header_kind import HEADERS
 from bentotrace.exceptions import InvalidPluginError
 from bentotrace.plugin import BuildContext, ExporterPlugin, Stability, option
+from bentotrace.redaction import looks_secret
 
 __all__ = ["adapt"]
 
 _PLAIN = {bool, int, float, str}
-_SECRET_WORDS = ("header", "password", "token", "secret", "credential", "api_key")
 
 
 class _Unset:
@@ -86,12 +87,11 @@ def _schema(exporter: Callable[..., Any], parameters: Mapping[str, inspect.Param
         named = parameter.kind in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}
         if not named or parameter.name.startswith("_"):
             continue
-        secret = any(word in parameter.name for word in _SECRET_WORDS)
         required = parameter.default is parameter.empty
         fields[parameter.name] = option(
             default=attrs.NOTHING if required else _UNSET,
             help="Passed to the exporter's constructor.",
-            secret=secret,
+            secret=looks_secret(parameter.name),
             kind=HEADERS if parameter.name == "headers" else None,
         )
         annotations[parameter.name] = _plain(hints.get(parameter.name, Any))

@@ -40,9 +40,10 @@ class Extension:
             # pluggy leaves out a result of None.
             return next(iter(self._call(exporter, context)), None)
         except (Exception, SystemExit) as error:
+            told = context.redaction.redact(f"{type(error).__name__}: {error}")
             raise PluginError(
-                f"extension {self.claim} cannot wrap the exporter: {type(error).__name__}: {error}"
-            ) from error
+                f"extension {self.claim} cannot wrap the exporter: {told}"
+            ) from context.redaction.cause(error)
 
 
 def names() -> tuple[str, ...]:

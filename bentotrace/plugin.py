@@ -28,6 +28,7 @@ from bentotrace.config.kinds import (
     milliseconds,
 )
 from bentotrace.config.range import Range
+from bentotrace.redaction import Redaction, hide_named
 from bentotrace.transport.outcome import Outcome
 from bentotrace.transport.tls import TLSConfig
 
@@ -115,6 +116,11 @@ class Option:
         return found if isinstance(found, Option) else Option(help="")
 
 
+def _repr_hidden(value: Any) -> str:
+    """Write a value without the credentials of URLs and what keys in it call secret."""
+    return repr(hide_named(value))
+
+
 def option(
     *,
     help: str,  # noqa: A002 - the field's own term, as in argparse and click
@@ -156,7 +162,7 @@ def option(
     return field(
         default=default,
         validator=validator,
-        repr=not secret,
+        repr=_repr_hidden if not secret else False,
         kw_only=True,
         metadata={_METADATA_KEY: record},
     )
@@ -194,7 +200,7 @@ class Target:
     """
 
     protocol: str
-    endpoint: str
+    endpoint: str = field(repr=_repr_hidden)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     tls: TLSConfig | None = None
@@ -222,6 +228,8 @@ class BuildContext:
             never calls it is counted by its result alone.
         drop: tells that so many spans of the running ``export`` are withheld from the receiver, and
             the reason in a word or two, under which they are counted as dropped; for extensions.
+        redaction: masks the secrets of the whole configuration. Hand it to the transports, and
+            pass words of a receiver through its ``line`` before they are cut or shown.
     """
 
     timeout: float
@@ -232,6 +240,7 @@ class BuildContext:
     user_agent: str = "bentotrace"
     report: Callable[[Outcome, int], None] = _ignore
     drop: Callable[[int, str], None] = _ignore
+    redaction: Redaction = field(factory=Redaction)
 
     def report_retry(self, outcome: Outcome) -> None:
         """Tell why an attempt of the running ``export`` failed that is made again.

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-import attrs
 from attrs import frozen
 
 from bentotrace.config.kinds import DURATION
 from bentotrace.config.load import Config, ExporterConfig
 from bentotrace.config.report import Note, dotted
 from bentotrace.config.resolve import Candidate, Origin, Setting
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.config.secrets import masked
+from bentotrace.redaction import without_credentials
 
 __all__ = ["Destination", "ExplainedOption", "Explanation", "Given", "explain"]
-
-_MASK = "***"
 
 
 @frozen
@@ -111,7 +109,7 @@ def _destination(exporter: ExporterConfig) -> Destination:
     return Destination(
         exporter.plugin.name,
         target.protocol if target is not None else "",
-        without_credentials(target.endpoint) if target is not None else "",
+        exporter.redaction.redact(without_credentials(target.endpoint)) if target else "",
         options,
     )
 
@@ -125,7 +123,8 @@ def _options(setting: Setting) -> Iterator[ExplainedOption]:
     names: dict[str, list[Given]] = {}
     for candidate in setting.candidates:
         for name, value in setting.typed(candidate).items():
-            names.setdefault(name, []).append(Given(value, candidate.source))
+            shown = masked({name: value}, secret=setting.leaf.record.secret)[name]
+            names.setdefault(name, []).append(Given(shown, candidate.source))
     for name, given in sorted(names.items()):
         yield _option(setting, f"{dotted(setting.path)}.{name}", given)
 
@@ -139,7 +138,7 @@ def _option(setting: Setting, path: str, given: list[Given]) -> ExplainedOption:
 
 def _given(setting: Setting, candidate: Candidate) -> Given:
     value = setting.typed(candidate)
-    shown = _masked(value) if setting.leaf.record.secret else _plain(value)
+    shown = masked(value, secret=setting.leaf.record.secret)
     read_as = _read_as(candidate.text, value) if setting.leaf.kind is DURATION else ""
     return Given(shown, candidate.source, read_as)
 
@@ -151,24 +150,3 @@ def _read_as(text: str, seconds: float) -> str:
     except ValueError:
         return ""
     return f"{text} s" if number == seconds else f"{text} ms"
-
-
-def _masked(value: Any) -> Any:
-    """Keep the names of headers, which are no secrets, and whether there is a value at all."""
-    if isinstance(value, Mapping):
-        return dict.fromkeys(value, _MASK)
-    return _MASK if value else value
-
-
-def _plain(value: Any) -> Any:
-    """Give what JSON has for a typed value."""
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    # A value that has a text of its own is that.
-    if attrs.has(type(value)) and "__str__" not in vars(type(value)):
-        return _plain(attrs.asdict(value))
-    return without_credentials(str(value))

@@ -118,7 +118,7 @@ def strict_float(value: object) -> float:
 
 def _number_hint(text: str) -> str:
     """Tell how to write a number that is text because of its quotes, comma or percent sign."""
-    match = re.fullmatch(r"\s*([-+]?[0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*(%?)\s*", text)
+    match = re.fullmatch(r"([-+]?[0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*(%?)", text.strip())
     if match is None:
         return ""
     number = match[1].replace(",", ".")

@@ -22,6 +22,7 @@ from bentotrace.config.report import Report
 from bentotrace.config.schema import Leaf, Section, section_of
 from bentotrace.exceptions import PluginError
 from bentotrace.plugin import ExporterPlugin, Variable
+from bentotrace.redaction import hide_named
 
 __all__ = ["json_schema"]
 
@@ -244,7 +245,7 @@ def _option(leaf: Leaf, variables: Sequence[Variable]) -> _Schema:
         "description": _description(leaf, variables),
         **_option_values(_in_range(leaf)),
     }
-    default = None if leaf.record.secret else _plain(leaf.default)
+    default = None if leaf.record.secret else _plain(hide_named(leaf.default))
     # An empty default is worth no completion.
     return described if default in (None, "", [], {}) else {**described, "default": default}
 

@@ -8,7 +8,7 @@ from bentotrace.config.hint_kind import parse_int, parse_list, strict_float, str
 from bentotrace.config.kind import Kind, unexpected
 from bentotrace.config.pem import check_pem_file
 from bentotrace.config.report import PartError
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.redaction import without_credentials
 
 __all__ = [
     "ADDRESS",
@@ -21,14 +21,14 @@ __all__ = [
     "milliseconds",
 ]
 
-_DURATION = r"\s*([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(ms|s|m|h)?\s*"
+_DURATION = r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(ms|s|m|h)?"
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
 _DURATION_FORMS = "seconds, or text such as 500ms, 10s or 2m"
 
 
 def _duration(value: object) -> float:
     if isinstance(value, str):
-        match = re.fullmatch(_DURATION, value)
+        match = re.fullmatch(_DURATION, value.strip())
         if match is None or match[2] is None:
             hint = f"; remove the quotes, or write {match[1]}s" if match is not None else ""
             raise ValueError(f"expected {_DURATION_FORMS}{hint}")
@@ -42,7 +42,7 @@ def _duration(value: object) -> float:
 
 
 def _parse_duration(text: str) -> float:
-    match = re.fullmatch(_DURATION, text)
+    match = re.fullmatch(_DURATION, text.strip())
     if match is None:
         raise ValueError(f"expected {_DURATION_FORMS}")
     return float(match[1]) * _DURATION_UNITS[match[2]]

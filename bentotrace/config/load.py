@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from traceback import extract_tb
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from bentotrace.config.options import OnError, ProcessorOptions, TracingOptions
 from bentotrace.config.report import Note, Report, closest, dotted
 from bentotrace.config.resolve import Origin, Resolved, Setting, resolve, with_variables
 from bentotrace.config.schema import section_of
+from bentotrace.config.secrets import secrets_in
 from bentotrace.config.structure import structure
 from bentotrace.config.substitute import substitute
 from bentotrace.config.unused import report_unused
@@ -26,7 +26,8 @@ from bentotrace.exceptions import BentotraceError, ConfigError, PluginError, Unk
 from bentotrace.extensions import Extension, load_extension
 from bentotrace.extensions import names as extension_names
 from bentotrace.plugin import ExporterPlugin, Target
-from bentotrace.transport.outcome import secret_parameters
+from bentotrace.redaction import Redaction, url_secrets
+from bentotrace.transport.proxy import proxy_secrets
 
 __all__ = [
     "Config",
@@ -65,16 +66,12 @@ class ExporterConfig:
     extensions: tuple[Extension, ...] = ()
 
     @property
-    def secrets(self) -> tuple[str, ...]:
-        """The values that must not be shown."""
-        found: list[object] = []
+    def redaction(self) -> Redaction:
+        """What masks the secrets of its options, and of its endpoint."""
+        found = set(secrets_in(self.options))
         if self.target is not None:
-            found += secret_parameters(self.target.endpoint)
-        for path, leaf in section_of(self.plugin.config).leaves():
-            if leaf.record.secret:
-                value = attrgetter(".".join(path))(self.options)
-                found += value.values() if isinstance(value, Mapping) else [value]
-        return tuple(value for value in found if isinstance(value, str))
+            found.update(url_secrets(self.target.endpoint))
+        return Redaction(found)
 
 
 @frozen
@@ -94,6 +91,17 @@ class Config:
     source: str
     settings: tuple[Setting, ...] = field(repr=False)
     notes: tuple[Note, ...] = ()
+
+    @property
+    def redaction(self) -> Redaction:
+        """What masks the secrets of all destinations, and of the proxies in the environment.
+
+        A receiver may quote what another was sent: all go through the same proxy, and so on.
+        """
+        found = Redaction(proxy_secrets(os.environ))
+        for exporter in self.exporters:
+            found |= exporter.redaction
+        return found
 
 
 def load_config(
@@ -251,12 +259,12 @@ class _Loader(NamedTuple):
                 raise
             except Exception as error:
                 # Defaults, validators and targets are code of the plugin's. What was raised may
-                # quote a secret.
+                # quote a secret, and an error that nobody catches is printed with its cause.
                 frame = extract_tb(error.__traceback__)[-1]
                 raise PluginError(
                     f"exporter {name!r} cannot read its options: {type(error).__name__} in "
                     f"{frame.name}(), {frame.filename}:{frame.lineno}"
-                ) from error
+                ) from (None if _takes_secrets(plugin) else error)
             if exporter is not None:
                 found.append(evolve(exporter, extensions=extensions))
         return found
@@ -298,6 +306,12 @@ class _Loader(NamedTuple):
                     f"exporter {plugin.name!r} cannot be used: its target() returned "
                     f"{type(target).__name__}, not a bentotrace.plugin.Target"
                 )
+            redact = Redaction(secrets_in(options)).redact
+            target = evolve(
+                target,
+                warnings=tuple(map(redact, target.warnings)),
+                notes=tuple(map(redact, target.notes)),
+            )
             for warning in target.warnings:
                 self.report.warn(warning)
             for note in target.notes:
@@ -352,6 +366,10 @@ class _Loader(NamedTuple):
                     f"write exporter_type: {name}"
                 )
                 self.report.problem(self.block.document.key_position(path), path, message)
+
+
+def _takes_secrets(plugin: ExporterPlugin) -> bool:
+    return any(leaf.record.secret for _, leaf in section_of(plugin.config).leaves())
 
 
 def _checked(resolved: Resolved, *option: str) -> Any:

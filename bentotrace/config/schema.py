@@ -11,8 +11,10 @@ import attrs
 from bentotrace.config.hint_kind import kind_of
 from bentotrace.config.kind import Kind
 from bentotrace.config.report import PartError
+from bentotrace.config.secrets import secrets_in
 from bentotrace.config.supply import Supplied
 from bentotrace.plugin import Option
+from bentotrace.redaction import Redaction
 
 __all__ = ["Leaf", "Section", "section_of"]
 
@@ -66,9 +68,11 @@ class Leaf(NamedTuple):
     def _reason(self, error: Exception, value: Any) -> str:
         # Validators of attrs put the attribute and the value behind the message, and into it.
         reason = str(error.args[0]) if error.args else "is not valid"
-        if self.record.secret and isinstance(value, str) and value in reason:
+        redacted = Redaction(secrets_in(value, secret=self.record.secret)).redact(reason)
+        whole = isinstance(value, str) and value in reason
+        if self.record.secret and (whole or redacted != reason):
             return "is not valid; why is not shown, since that holds the value"
-        return reason
+        return redacted
 
 
 class Section(NamedTuple):

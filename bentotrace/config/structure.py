@@ -8,8 +8,10 @@ from typing import Any
 
 from bentotrace.config.report import PartError, Path, Position, Report
 from bentotrace.config.resolve import Candidate, Origin, Resolved, Setting
-from bentotrace.config.schema import Section
+from bentotrace.config.schema import Leaf, Section
+from bentotrace.config.secrets import secrets_in
 from bentotrace.exceptions import OptionError
+from bentotrace.redaction import Redaction
 
 __all__ = ["structure"]
 
@@ -83,10 +85,26 @@ def _instance(
         option = (*path, *error.option.split("."))
         if option not in resolved.settings or option in values:
             where = _where(option, resolved)
-            report.consequence(where, (*resolved.path, *option), error.reason)
+            reason = _redaction(section, arguments).redact(error.reason)
+            report.consequence(where, (*resolved.path, *option), reason)
     except ValueError as error:
-        report.problem(_where(path, resolved), (*resolved.path, *path), str(error))
+        reason = _redaction(section, arguments).redact(str(error))
+        report.problem(_where(path, resolved), (*resolved.path, *path), reason)
     return None
+
+
+def _redaction(section: Section, arguments: Mapping[str, Any]) -> Redaction:
+    """Return what masks the secrets among a section's arguments."""
+    secret = {child.name for child in section.children if _is_secret(child)}
+    return Redaction(
+        found
+        for name, value in arguments.items()
+        for found in secrets_in(value, secret=name in secret)
+    )
+
+
+def _is_secret(child: Leaf | Section) -> bool:
+    return isinstance(child, Leaf) and child.record.secret
 
 
 def _part_position(candidate: Candidate, path: Path, part: Path, resolved: Resolved) -> Position:

@@ -11,7 +11,7 @@ from bentotrace.doctor.place import Place
 from bentotrace.doctor.probe import Probes
 from bentotrace.doctor.receivers import KnownReceiver, known_receiver
 from bentotrace.doctor.trial import Trial
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.redaction import without_credentials
 
 __all__ = ["Case"]
 

@@ -21,14 +21,8 @@ from bentotrace.doctor.verdict import StepName, Verdict, verdict_of
 from bentotrace.exceptions import PluginError
 from bentotrace.pipeline.announce import no_trace
 from bentotrace.pipeline.resource import make_resource
-from bentotrace.transport.headers import mask
-from bentotrace.transport.outcome import (
-    FailureDetail,
-    FailureKind,
-    Outcome,
-    without_any_credentials,
-    without_credentials,
-)
+from bentotrace.redaction import Redaction, without_credentials
+from bentotrace.transport.outcome import FailureDetail, FailureKind, Outcome
 
 __all__ = ["examine"]
 
@@ -63,29 +57,35 @@ def examine(config: Config) -> Examination:
     if nothing is not None:
         notes += (Note(nothing),)
     meant = config.options.disabled or config.options.exporter_type
+    redaction = config.redaction
     return Examination(
         config.source,
-        tuple(_diagnose(exporter, config.options, resource) for exporter in config.exporters),
+        tuple(
+            _diagnose(exporter, config.options, resource, redaction)
+            for exporter in config.exporters
+        ),
         notes,
         Verdict.NOTHING if meant else Verdict.NO_EXPORTER,
     )
 
 
-def _diagnose(exporter: ExporterConfig, options: TracingOptions, resource: Resource) -> Diagnosis:
+def _diagnose(
+    exporter: ExporterConfig, options: TracingOptions, resource: Resource, redaction: Redaction
+) -> Diagnosis:
     place = place_of(exporter.target)
     try:
-        make_and_close(exporter, options, resource)
+        make_and_close(exporter, options, resource, redaction)
     except PluginError as error:
         step = Step(StepName.CONFIGURATION, State.FAILED, str(error))
-        return _diagnosis(exporter, place, (step,), Verdict.CONFIGURATION, str(error))
+        return _diagnosis(exporter, place, redaction, (step,), Verdict.CONFIGURATION, str(error))
     except TimeoutError:
         reason = "it is not made and closed, long after its timeout; tell whoever published it"
         step = Step(StepName.CONFIGURATION, State.FAILED, reason)
-        return _diagnosis(exporter, place, (step,), Verdict.EXPORTER_HANGS, reason)
-    probes = probe(place, exporter.timeout) if place is not None else Probes()
+        return _diagnosis(exporter, place, redaction, (step,), Verdict.EXPORTER_HANGS, reason)
+    probes = Probes() if place is None else probe(place, exporter.timeout, redaction)
     timeout = min(exporter.timeout, _HOPELESS_SECONDS) if probes.hopeless else exporter.timeout
     udp = place is not None and place.transport == "udp"
-    trial = try_out(evolve(exporter, timeout=timeout), options, resource, twice=udp)
+    trial = try_out(evolve(exporter, timeout=timeout), options, resource, redaction, twice=udp)
     outcome = _refined(_outcome_of(trial), probes, place)
     verdict = _verdict(trial, outcome, udp)
     service = str(resource.attributes.get(SERVICE_NAME, "without a name"))
@@ -94,6 +94,7 @@ def _diagnose(exporter: ExporterConfig, options: TracingOptions, resource: Resou
     return _diagnosis(
         exporter,
         place,
+        redaction,
         steps,
         verdict,
         outcome.reason,
@@ -105,6 +106,7 @@ def _diagnose(exporter: ExporterConfig, options: TracingOptions, resource: Resou
 def _diagnosis(
     exporter: ExporterConfig,
     place: Place | None,
+    redaction: Redaction,
     steps: tuple[Step, ...],
     verdict: Verdict,
     reason: str,
@@ -123,20 +125,18 @@ def _diagnosis(
         fix=fix,
         trace_id=trace_id,
     )
-    return _masked(found, exporter.secrets)
+    return _redacted(found, redaction)
 
 
-def _masked(diagnosis: Diagnosis, secrets: tuple[str, ...]) -> Diagnosis:
+def _redacted(diagnosis: Diagnosis, redaction: Redaction) -> Diagnosis:
     """Leave every secret out of what is told."""
-
-    def masked(text: str) -> str:
-        return mask(without_any_credentials(text), secrets)
-
+    redact = redaction.redact
     return evolve(
         diagnosis,
-        reason=masked(diagnosis.reason),
-        fix=masked(diagnosis.fix),
-        steps=tuple(evolve(step, told=masked(step.told)) for step in diagnosis.steps),
+        endpoint=redact(diagnosis.endpoint),
+        reason=redact(diagnosis.reason),
+        fix=redact(diagnosis.fix),
+        steps=tuple(evolve(step, told=redact(step.told)) for step in diagnosis.steps),
     )
 
 

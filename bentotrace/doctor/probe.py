@@ -14,6 +14,7 @@ from attrs import frozen
 
 from bentotrace.doctor.certificate import Certificate, certificate_of, fetch_certificate
 from bentotrace.doctor.place import Place, peer_of
+from bentotrace.redaction import Redaction
 from bentotrace.transport._http_failure import attempt_from_error
 from bentotrace.transport._resolution import Address, Resolution
 from bentotrace.transport.deadline import Deadline
@@ -24,6 +25,7 @@ from bentotrace.transport.tls import TLSFileError, make_ssl_context
 __all__ = ["Connection", "Handshake", "LookUp", "Probes", "probe"]
 
 _LONGEST_SECONDS = 3.0
+_NO_SECRETS = Redaction()
 
 
 @frozen
@@ -99,36 +101,37 @@ class Probes:
         return self.failure.kind is not FailureKind.TIMEOUT
 
 
-def probe(place: Place, timeout: float) -> Probes:
+def probe(place: Place, timeout: float, redaction: Redaction = _NO_SECRETS) -> Probes:
     """Look at a place: resolve, connect, and shake hands where TLS is spoken.
 
     Args:
         place: where.
         timeout: seconds for each of the three, at the most.
+        redaction: masks what must not be quoted from an error.
     """
     timeout = min(timeout, _LONGEST_SECONDS)
-    resolution = _resolve(place, timeout)
+    resolution = _resolve(place, timeout, redaction)
     if resolution.failure is not None or place.transport == "udp":
         return Probes(resolution)
-    connection = _connect(place, resolution, timeout)
+    connection = _connect(place, resolution, timeout, redaction)
     if connection.failure is not None or place.tls is None or place.proxy is not None:
         return Probes(resolution, connection)
-    return Probes(resolution, connection, _shake_hands(place, timeout))
+    return Probes(resolution, connection, _shake_hands(place, timeout, redaction))
 
 
-def _resolve(place: Place, timeout: float) -> LookUp:
+def _resolve(place: Place, timeout: float, redaction: Redaction) -> LookUp:
     host, port = place.address
     started = time.monotonic()
     kind = socket.SOCK_DGRAM if place.transport == "udp" else socket.SOCK_STREAM
     try:
         found = Resolution(host, port, kind).addresses(Deadline.after(timeout))
     except OSError as error:
-        failure = _failure(error, "resolving", place, timeout)
+        failure = _failure(error, "resolving", place, timeout, redaction)
         return LookUp((), failure, time.monotonic() - started)
     return LookUp(tuple(found), None, time.monotonic() - started)
 
 
-def _connect(place: Place, resolution: LookUp, timeout: float) -> Connection:
+def _connect(place: Place, resolution: LookUp, timeout: float, redaction: Redaction) -> Connection:
     started = time.monotonic()
     deadline = Deadline.after(timeout)
     refusals: list[str] = []
@@ -140,7 +143,7 @@ def _connect(place: Place, resolution: LookUp, timeout: float) -> Connection:
             try:
                 sock.connect(address)
             except OSError as error:
-                failure = _failure(error, "connecting", place, timeout)
+                failure = _failure(error, "connecting", place, timeout, redaction)
                 refusals.append(f"{shown} {_did(failure)}")
                 continue
         return Connection(shown, tuple(refusals), None, time.monotonic() - started)
@@ -153,7 +156,7 @@ def _did(failure: Attempt) -> str:
     return "did not answer" if failure.kind is FailureKind.TIMEOUT else "cannot be reached"
 
 
-def _shake_hands(place: Place, timeout: float) -> Handshake:
+def _shake_hands(place: Place, timeout: float, redaction: Redaction) -> Handshake:
     assert place.tls is not None
     started = time.monotonic()
     try:
@@ -174,14 +177,18 @@ def _shake_hands(place: Place, timeout: float) -> Handshake:
         certificate = None
         if isinstance(error, ssl.SSLCertVerificationError):
             certificate = fetch_certificate(place.host, place.port, timeout)
-        return Handshake(None, certificate, _failure(error, "handshake", place, timeout), seconds)
+        failure = _failure(error, "handshake", place, timeout, redaction)
+        return Handshake(None, certificate, failure, seconds)
 
 
-def _failure(error: Exception, phase: str, place: Place, timeout: float) -> Attempt:
+def _failure(
+    error: Exception, phase: str, place: Place, timeout: float, redaction: Redaction
+) -> Attempt:
     return attempt_from_error(
         error,
         phase=phase,
         peer=str(place.proxy or place.peer),
         through_proxy=place.proxy is not None,
         timeout=timeout,
+        redaction=redaction,
     )

@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -24,8 +24,8 @@ from bentotrace.config.options import TracingOptions
 from bentotrace.exceptions import PluginError
 from bentotrace.pipeline.exporter import make_guarded
 from bentotrace.pipeline.guard import Delivery, Guard, Reports
-from bentotrace.transport.headers import mask
-from bentotrace.transport.outcome import Outcome, one_line, without_any_credentials
+from bentotrace.redaction import Redaction
+from bentotrace.transport.outcome import Outcome
 
 __all__ = ["Trial", "make_and_close", "try_out"]
 
@@ -90,7 +90,9 @@ class _Listener(logging.Handler):
             self.handleError(record)
 
 
-def make_and_close(exporter: ExporterConfig, options: TracingOptions, resource: Resource) -> None:
+def make_and_close(
+    exporter: ExporterConfig, options: TracingOptions, resource: Resource, redaction: Redaction
+) -> None:
     """See that the exporter can be made.
 
     Raises:
@@ -100,7 +102,7 @@ def make_and_close(exporter: ExporterConfig, options: TracingOptions, resource: 
 
     def make() -> PluginError | None:
         try:
-            _make(exporter, options, resource, Reports()).shutdown()
+            _make(exporter, options, resource, redaction, Reports()).shutdown()
         except PluginError as error:
             return error
         return None
@@ -112,7 +114,12 @@ def make_and_close(exporter: ExporterConfig, options: TracingOptions, resource: 
 
 
 def try_out(
-    exporter: ExporterConfig, options: TracingOptions, resource: Resource, *, twice: bool
+    exporter: ExporterConfig,
+    options: TracingOptions,
+    resource: Resource,
+    redaction: Redaction,
+    *,
+    twice: bool,
 ) -> Trial:
     """Send one span, within the exporter's timeout.
 
@@ -120,6 +127,7 @@ def try_out(
         exporter: the destination.
         options: the common options.
         resource: the resource of the span.
+        redaction: masks the secrets of the whole configuration.
         twice: whether it is sent again after a moment: over UDP it is the second datagram that
             hears that nobody listened to the first.
     """
@@ -127,7 +135,7 @@ def try_out(
     recorder = _Recorder()
     started = time.monotonic()
     with _overheard() as listener:
-        guard = _make(exporter, options, resource, recorder)
+        guard = _make(exporter, options, resource, redaction, recorder)
 
         def export() -> Delivery:
             delivery = guard.export([span])
@@ -143,20 +151,18 @@ def try_out(
         except TimeoutError:
             delivery, returned = Delivery(0, 1), False
     error = guard.health.last_error
-    # A secret that is cut in two could not be found any more.
-    lines = [
-        mask(without_any_credentials(line), exporter.secrets)
-        for line in listener.lines[-_LOG_LINES:]
-    ]
+    outcome = _worst(recorder.heard)
+    if outcome is not None:
+        outcome = evolve(outcome, reason=redaction.redact(str(outcome.reason or "")))
     context = span.get_span_context()
     assert context is not None
     return Trial(
         trace_id=format_trace_id(context.trace_id),
-        outcome=_worst(recorder.heard),
+        outcome=outcome,
         taken=delivery.failed == 0,
         reason=error.reason if error is not None else "",
         returned=returned,
-        log=tuple(one_line(line, _LOG_LENGTH) for line in lines),
+        log=tuple(redaction.line(line, _LOG_LENGTH) for line in listener.lines[-_LOG_LINES:]),
         seconds=time.monotonic() - started,
     )
 
@@ -184,9 +190,15 @@ def _worst(outcomes: list[Outcome]) -> Outcome | None:
 
 
 def _make(
-    exporter: ExporterConfig, options: TracingOptions, resource: Resource, reports: Reports
+    exporter: ExporterConfig,
+    options: TracingOptions,
+    resource: Resource,
+    redaction: Redaction,
+    reports: Reports,
 ) -> Guard:
-    return make_guarded(exporter, options, resource, reports=reports, logger=_logger)
+    return make_guarded(
+        exporter, options, resource, reports=reports, logger=_logger, redaction=redaction
+    )
 
 
 @contextmanager

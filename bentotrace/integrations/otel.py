@@ -90,7 +90,7 @@ class Configurator(_OTelSDKConfigurator):
             _logger.warning(
                 "metrics and logs do not start, traces do: %s: %s; see %s",
                 type(error).__name__,
-                error,
+                tracing.config.redaction.line(str(error)),
                 " and ".join(_OTHER_SIGNALS),
             )
 

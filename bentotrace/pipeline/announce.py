@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.sampling import Sampler
 from bentotrace.config.load import Config
 from bentotrace.config.options import TracingOptions
 from bentotrace.config.resolve import Origin
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.redaction import without_credentials
 
 __all__ = ["announce", "announce_attached", "announce_kept", "no_trace"]
 
@@ -82,7 +82,8 @@ def _say_where(config: Config, how: str, resource: Resource) -> None:
         where = ""
         if target is not None:
             where += f" ({target.protocol})" if target.protocol else ""
-            where += f" at {without_credentials(target.endpoint)}" if target.endpoint else ""
+            endpoint = exporter.redaction.redact(without_credentials(target.endpoint))
+            where += f" at {endpoint}" if endpoint else ""
         _logger.info(
             "tracing to %s%s; %s; service %s",
             exporter.plugin.name,

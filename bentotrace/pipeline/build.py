@@ -23,6 +23,7 @@ from bentotrace.pipeline.resource import make_resource
 from bentotrace.pipeline.sampler import make_sampler
 from bentotrace.pipeline.signals import flush_on_signals
 from bentotrace.pipeline.tracing import Tracing
+from bentotrace.redaction import Redaction
 
 __all__ = ["IfExists", "build_disabled", "build_tracing", "check_exporters", "install"]
 
@@ -158,9 +159,10 @@ def _processors(
     config: Config, resource: Resource, on_export_error: OnExportError | None
 ) -> list[BatchProcessor]:
     made: list[BatchProcessor] = []
+    redaction = config.redaction
     try:
         for exporter in config.exporters:
-            made.append(_processor(exporter, config.options, resource, on_export_error))
+            made.append(_processor(exporter, config.options, resource, redaction, on_export_error))
     except BaseException:
         for processor in made:
             processor.shutdown()
@@ -172,6 +174,7 @@ def _processor(
     exporter: ExporterConfig,
     options: TracingOptions,
     resource: Resource,
+    redaction: Redaction,
     on_export_error: OnExportError | None,
 ) -> BatchProcessor:
     logger = _logger.getChild(exporter.plugin.name)
@@ -183,6 +186,7 @@ def _processor(
         reports=Reports(),
         logger=logger,
         on_export_error=on_export_error,
+        redaction=redaction,
     )
     spool = None
     if make_store is not None:

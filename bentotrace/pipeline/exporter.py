@@ -13,8 +13,7 @@ from bentotrace.config.options import TracingOptions
 from bentotrace.exceptions import PluginError
 from bentotrace.pipeline.guard import Guard, OnExportError, Reports
 from bentotrace.plugin import BuildContext
-from bentotrace.transport.headers import mask
-from bentotrace.transport.outcome import without_any_credentials, without_credentials
+from bentotrace.redaction import Redaction, without_credentials
 
 __all__ = ["make_guarded"]
 
@@ -27,6 +26,7 @@ def make_guarded(
     reports: Reports,
     logger: logging.Logger,
     on_export_error: OnExportError | None = None,
+    redaction: Redaction | None = None,
 ) -> Guard:
     """Make the exporter of a destination; nothing is opened.
 
@@ -37,10 +37,14 @@ def make_guarded(
         reports: takes what the exporter reports.
         logger: where exporter and guard log.
         on_export_error: called with each failed export, in the exporting thread.
+        redaction: masks the secrets of the whole configuration; those of the destination are
+            masked without it.
 
     Raises:
         PluginError: the exporter cannot be made, or an extension cannot wrap it.
     """
+    own = exporter.redaction
+    redaction = own if redaction is None else own | redaction
     context = BuildContext(
         timeout=exporter.timeout,
         max_tag_value_length=options.max_tag_value_length,
@@ -50,6 +54,7 @@ def make_guarded(
         user_agent=f"bentotrace/{__version__}",
         report=reports.add,
         drop=reports.drop,
+        redaction=redaction,
     )
     made = _create(exporter, context)
     # The spans come through the extensions in the order in which they are listed.
@@ -61,10 +66,10 @@ def make_guarded(
         made,
         reports,
         name=exporter.plugin.name,
-        endpoint=without_credentials(endpoint),
+        endpoint=redaction.redact(without_credentials(endpoint)),
         logger=logger,
         on_error=on_export_error,
-        secrets=exporter.secrets,
+        redaction=redaction,
     )
 
 
@@ -76,8 +81,10 @@ def _create(exporter: ExporterConfig, context: BuildContext) -> SpanExporter:
         advice = None
         if isinstance(error, ImportError):
             advice = registry.missing_dependency(error, plugin)
-        told = mask(without_any_credentials(f"{type(error).__name__}: {error}"), exporter.secrets)
-        raise advice or PluginError(f"exporter {plugin.name!r} cannot be made: {told}") from error
+        redaction = context.redaction
+        told = redaction.redact(f"{type(error).__name__}: {error}")
+        found = advice or PluginError(f"exporter {plugin.name!r} cannot be made: {told}")
+        raise found from redaction.cause(error)
     return _checked(made, f"exporter {plugin.name!r} cannot be made: its create()")
 
 

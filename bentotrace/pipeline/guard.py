@@ -20,13 +20,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from bentotrace.pipeline.advice import advice_on
 from bentotrace.pipeline.counts import NOTHING
 from bentotrace.pipeline.status import ErrorStatus
-from bentotrace.transport.headers import mask
-from bentotrace.transport.outcome import (
-    FailureKind,
-    Outcome,
-    one_line,
-    without_any_credentials,
-)
+from bentotrace.redaction import Redaction
+from bentotrace.transport.outcome import FailureKind, Outcome
 from bentotrace.transport.suppression import suppress_instrumentation
 
 __all__ = ["Delivery", "Guard", "Health", "OnExportError", "Reports", "counted"]
@@ -38,6 +33,9 @@ _SUMMARY_INTERVAL = 60.0
 # The other 4xx, and these codes of gRPC, are said of what was sent.
 _PASSING_STATUSES = ("408", "425", "429")
 _LASTING_CODES = ("INVALID_ARGUMENT", "ALREADY_EXISTS", "FAILED_PRECONDITION")
+# What a plugin reports is looked at as far as this.
+_LONGEST_REASON = 4 * 1024
+_NO_SECRETS = Redaction()
 
 
 class Delivery(NamedTuple):
@@ -134,7 +132,7 @@ class Guard:
         endpoint: str,
         logger: logging.Logger,
         on_error: OnExportError | None = None,
-        secrets: Sequence[str] = (),
+        redaction: Redaction = _NO_SECRETS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Guard an exporter.
@@ -146,7 +144,7 @@ class Guard:
             endpoint: where the spans go.
             logger: where losses are told.
             on_error: called with each failed export, in the exporting thread.
-            secrets: what must not be quoted from an exception.
+            redaction: masks what must not be quoted from an exception or an outcome.
             clock: tells the seconds between two summaries.
         """
         self.name = name
@@ -156,7 +154,7 @@ class Guard:
         self._reports = reports
         self._logger = logger
         self._on_error = on_error
-        self._secrets = tuple(secrets)
+        self._redaction = redaction
         self._told_callback = False
         self._clock = clock
         self._quiet_until = 0.0
@@ -232,7 +230,7 @@ class Guard:
         if callable(keep) and not reported - rejected and keep():
             return Delivery(0, 0, kept=total + withheld)
         if error is None:
-            reason = raised or _unexplained(result, self._logger.name)
+            reason = raised or self._unexplained(result)
             error = ErrorStatus("exporter", reason, self.endpoint, time.time())
         if rest and (raised or result is SpanExportResult.FAILURE):
             passing = True
@@ -248,7 +246,9 @@ class Guard:
         for reason, spans in self._reports.take_dropped().items():
             counted_already = sum(dropped.values())
             if spans and counted_already < total:
-                dropped[reason] = min(spans, total - counted_already)
+                shown = self._redaction.line(reason)
+                left = total - counted_already
+                dropped[shown] = dropped.get(shown, 0) + min(spans, left)
         return dropped, sum(dropped.values())
 
     def _reported(self) -> tuple[int, int, ErrorStatus | None, bool]:
@@ -275,8 +275,11 @@ class Guard:
 
     def _error(self, outcome: Outcome) -> ErrorStatus:
         kind = outcome.kind.value if outcome.kind is not None else "exporter"
-        reason = outcome.reason or "the receiver gave no reason"
-        return ErrorStatus(kind, reason, outcome.endpoint, time.time(), self.name)
+        # A plugin may have built the outcome itself, of what a receiver said.
+        redact = self._redaction.redact
+        reason = redact(str(outcome.reason or "")[:_LONGEST_REASON])
+        reason = reason or "the receiver gave no reason"
+        return ErrorStatus(kind, reason, redact(outcome.endpoint), time.time(), self.name)
 
     def _succeed(self) -> None:
         self.health = self.health._replace(last_success=time.time(), consecutive_failures=0)
@@ -315,7 +318,7 @@ class Guard:
         try:
             self._on_error(error)
         except Exception as raised:
-            self._log(logging.DEBUG, "on_export_error raised", exc_info=raised)
+            self._log_traceback("on_export_error raised", raised)
             if not self._told_callback:
                 self._told_callback = True
                 self._warn(
@@ -337,25 +340,45 @@ class Guard:
         return f"lost {self._losses()} in {counted(self._failures, 'export')} that failed"
 
     def _explain(self, error: BaseException) -> str:
+        self._log_traceback(f"exporter {self.name} raised", error)
         try:
-            self._logger.debug("exporter %s raised", self.name, exc_info=error)
-            text = mask(without_any_credentials(str(error)), self._secrets)
+            text = str(error)
         except Exception:
             text = ""
-        return (
-            one_line(f"it raised {type(error).__name__}" + (f": {text}" if text else ""))
-            + f" (traceback: logger {self._logger.name} at level DEBUG)"
-        )
+        raised = f"it raised {type(error).__name__}" + (f": {text}" if text else "")
+        told = self._redaction.line(raised)
+        return f"{told} (traceback: logger {self._logger.name} at level DEBUG)"
+
+    def _unexplained(self, result: object) -> str:
+        logger = self._logger.name
+        if result is SpanExportResult.FAILURE:
+            return (
+                "it reported a failure without a reason "
+                f"(more may be in its own log, or {logger}'s)"
+            )
+        try:
+            returned = self._redaction.line(repr(result))
+        except Exception:
+            returned = type(result).__name__
+        return f"it returned {returned}, where a SpanExportResult belongs"
+
+    def _log_traceback(self, what: str, error: BaseException) -> None:
+        # As text: a handler would format an exc_info itself, and show what its message quotes.
+        if not self._logger.isEnabledFor(logging.DEBUG):
+            return
+        try:
+            text = self._redaction.traceback(error)
+        except Exception:
+            text = type(error).__name__
+        self._log(logging.DEBUG, "%s\n%s", what, text)
 
     def _warn(self, message: str, *arguments: object) -> None:
         self._log(logging.WARNING, message, *arguments)
 
-    def _log(
-        self, level: int, message: str, *arguments: object, exc_info: BaseException | None = None
-    ) -> None:
+    def _log(self, level: int, message: str, *arguments: object) -> None:
         """Log; a handler that raises must not stop the exporting."""
         try:
-            self._logger.log(level, message, *arguments, exc_info=exc_info)
+            self._logger.log(level, message, *arguments)
         except Exception:
             return
 
@@ -379,9 +402,3 @@ def _may_pass(outcome: Outcome) -> bool:
     if status.isdecimal():
         return not 400 <= int(status) < 500 or status in _PASSING_STATUSES
     return status not in _LASTING_CODES
-
-
-def _unexplained(result: object, logger: str) -> str:
-    if result is SpanExportResult.FAILURE:
-        return f"it reported a failure without a reason (more may be in its own log, or {logger}'s)"
-    return f"it returned {one_line(repr(result))}, where a SpanExportResult belongs"

@@ -161,7 +161,7 @@ class Tracing:
             _logger.warning(
                 "a span processor that was added to the provider raised %s at its shutdown: %s",
                 type(error).__name__,
-                error,
+                self.config.redaction.line(str(error)),
             )
 
     def __enter__(self) -> Self:

@@ -14,12 +14,15 @@ module         what is in it
 ``retry``      :class:`~bentotrace.transport.retry.Backoff` and the loop both transports run in
 ``deadline``   :class:`~bentotrace.transport.deadline.Deadline`: the end of a whole call
 ``tls``        :class:`TLSConfig`: the files of a TLS connection, checked before it is needed
-``headers``    header and metadata rules, and keeping their values out of messages
+``headers``    header and metadata rules
 ``protobuf``   the few lines of Protocol Buffers that reading an answer takes
 ``rpc_status`` reading ``google.rpc.Status``, the answer that says why and when to come back
 ``proxy``      the proxy variables of the environment
 ``suppression``  :func:`suppress_instrumentation`: no spans about sending spans
 =============  ===================================================================================
+
+A transport takes the configuration's :class:`~bentotrace.redaction.Redaction` (a plugin has it as
+``context.redaction``), adds its headers and credentials, and shows none of them in an outcome.
 
 Importing this package costs neither ``ssl`` nor grpc; import
 ``bentotrace.transport.http`` or ``bentotrace.transport.grpc`` for a transport.

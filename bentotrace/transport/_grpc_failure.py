@@ -7,12 +7,12 @@ still reported, as ``DISCONNECTED`` or ``STATUS`` with gRPC's own words.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from bentotrace.transport.headers import mask
-from bentotrace.transport.outcome import FailureDetail, FailureKind, one_line
+from bentotrace.redaction import Redaction, one_line
+from bentotrace.transport.outcome import FailureDetail, FailureKind
 from bentotrace.transport.retry import Attempt
 from bentotrace.transport.rpc_status import read_rpc_status
 
@@ -49,7 +49,10 @@ _NO_GRPC = ("http1.x server", "Failed parsing HTTP/2", "missing selected ALPN")
 # How a core ends a connection of its own whose other side said nothing for too long.
 _SILENT = ("timed out before receiving SETTINGS", "Endpoint closing")
 _TUNNEL_REFUSED = re.compile(r"HTTP proxy returned response code (\d{3})")
-_UNVERIFIED = re.compile(r"CERTIFICATE_VERIFY_FAILED: (.+?)(?:: OK)?$")
+_UNVERIFIED = "CERTIFICATE_VERIFY_FAILED: "
+# The core's own words have less than 2 KiB, and a server's are shown as far as 200 characters.
+_DETAILS_LIMIT = 8 * 1024
+_NO_SECRETS = Redaction()
 _FAILURE_DETAILS = (
     (
         re.compile("handshaker shutdown|FD Shutdown|Timeout occurred|timed out(?! before)"),
@@ -93,7 +96,7 @@ def attempt_from_failure(
     service: str,
     secure: bool,
     timeout: float,
-    secrets: Iterable[str] = (),
+    redaction: Redaction = _NO_SECRETS,
 ) -> Attempt:
     """Return what a gRPC error means.
 
@@ -103,8 +106,9 @@ def attempt_from_failure(
         service: the service that was called.
         secure: whether TLS was spoken.
         timeout: seconds that the call had.
-        secrets: what must not be quoted from the error.
+        redaction: masks what must not be quoted from the error.
     """
+    failure = evolve(failure, details=redaction.redact(failure.details[:_DETAILS_LIMIT]))
     delay = _retry_delay(failure.trailers)
     kind, reason, retryable = _diagnose(failure, target, service, secure, timeout)
     if kind is FailureKind.STATUS and failure.code == "RESOURCE_EXHAUSTED":
@@ -113,7 +117,7 @@ def attempt_from_failure(
         ok=False,
         kind=kind,
         status=failure.code,
-        reason=mask(reason, secrets),
+        reason=reason,
         retryable=retryable,
         detail=_detail(kind, failure.details),
         delay=delay,
@@ -180,9 +184,10 @@ def _diagnose_connecting(
     if "WRONG_VERSION_NUMBER" in told:
         reason = f"the server at {target} does not speak TLS; a plaintext connection may be meant"
         return FailureKind.TLS, reason, False
-    unverified = _UNVERIFIED.search(told)
+    unverified = told.partition(_UNVERIFIED)[2]
     if unverified:
-        reason = f"the server's certificate is not trusted: {unverified[1]}"
+        why = unverified.removesuffix(": OK")
+        reason = f"the server's certificate is not trusted: {why}"
         if _detail(FailureKind.TLS, told) is FailureDetail.CERTIFICATE_AUTHORITY:
             reason += "; name its authority's certificate file"
         return FailureKind.TLS, reason, False

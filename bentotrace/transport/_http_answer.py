@@ -18,6 +18,8 @@ BODY_LIMIT = 64 * 1024
 _HEAD_LIMIT = 64 * 1024
 _RECEIVED_AT_ONCE = 16 * 1024
 _ENDS = (b"\r\n", b"\n")
+# Python refuses to read a number of thousands of digits.
+_MOST_DIGITS = 18
 
 
 class NotHTTPError(Exception):
@@ -120,12 +122,14 @@ class AnswerReader:
         return self._read_line()
 
     def _read_headers(self) -> tuple[dict[str, str], bool]:
-        headers: dict[str, str] = {}
+        headers: dict[str, list[str]] = {}
         name = ""
         size = 0
+        whole = True
         while (line := self._read_line()) not in _ENDS:
             if not line.endswith(b"\n"):
-                return headers, False
+                whole = False
+                break
             size += len(line)
             if size > _HEAD_LIMIT:
                 raise NotHTTPError(f"got more than {_HEAD_LIMIT} bytes of headers")
@@ -133,15 +137,15 @@ class AnswerReader:
             if text[0] in " \t":
                 # The line before goes on.
                 if name in headers:
-                    headers[name] = f"{headers[name]} {text.strip()}".strip()
+                    headers[name].append(text.strip())
                 continue
             name, colon, value = text.partition(":")
             name = name.strip().lower()
             if not colon or name in headers:
                 name = ""
                 continue
-            headers[name] = value.strip()
-        return headers, True
+            headers[name] = [value.strip()]
+        return {name: " ".join(filter(None, lines)) for name, lines in headers.items()}, whole
 
     def _read_body(self, head: Head) -> _Body:
         if not head.whole:
@@ -151,16 +155,18 @@ class AnswerReader:
         coding = head.headers.get("transfer-encoding", "")
         if coding.rpartition(",")[2].strip().lower() == "chunked":
             return self._read_chunks()
-        length = head.headers.get("content-length", "")
-        if not (length.isascii() and length.isdigit()):
+        digits = head.headers.get("content-length", "")
+        if not (digits.isascii() and digits.isdigit()):
             # The connection's end is the body's.
             return _Body(self._read(BODY_LIMIT), whole=True, ended=False)
-        wanted = min(int(length), BODY_LIMIT)
+        digits = digits.lstrip("0") or "0"
+        length = int(digits) if len(digits) <= _MOST_DIGITS else BODY_LIMIT + 1
+        wanted = min(length, BODY_LIMIT)
         content = self._read(wanted)
-        return _Body(content, whole=len(content) == wanted, ended=wanted == int(length))
+        return _Body(content, whole=len(content) == wanted, ended=wanted == length)
 
     def _read_chunks(self) -> _Body:
-        content = b""
+        content = bytearray()
         while True:
             size_text = self._read_line().partition(b";")[0].strip()
             try:
@@ -168,24 +174,26 @@ class AnswerReader:
             except ValueError:
                 size = -1
             if size < 0:
-                return _Body(content, whole=False, ended=False)
+                return _Body(bytes(content), whole=False, ended=False)
             if not size:
                 _, whole = self._read_headers()
-                return _Body(content, whole=True, ended=whole)
+                return _Body(bytes(content), whole=True, ended=whole)
             wanted = min(size, BODY_LIMIT - len(content))
             chunk = self._read(wanted)
             content += chunk
             if len(chunk) < wanted:
-                return _Body(content, whole=False, ended=False)
+                return _Body(bytes(content), whole=False, ended=False)
             if wanted < size:
-                return _Body(content, whole=True, ended=False)
+                return _Body(bytes(content), whole=True, ended=False)
             if self._read_line() not in _ENDS:
-                return _Body(content, whole=False, ended=False)
+                return _Body(bytes(content), whole=False, ended=False)
 
     def _read_line(self) -> bytes:
         """Read to the next line's end, or the connection's."""
-        while (end := self._buffer.find(b"\n") + 1) == 0:
-            if len(self._buffer) > _HEAD_LIMIT:
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched) + 1) == 0:
+            searched = len(self._buffer)
+            if searched > _HEAD_LIMIT:
                 raise NotHTTPError(f"got more than {_HEAD_LIMIT} bytes in a line")
             if not self._fill():
                 end = len(self._buffer)

@@ -5,20 +5,14 @@ from __future__ import annotations
 import errno
 import json
 import math
-import re
 import socket
 import time
-from collections.abc import Iterable
 
+from bentotrace.redaction import Redaction, without_credentials
 from bentotrace.transport._http_answer import Answer, NotHTTPError
 from bentotrace.transport._http_connection import TunnelRefusedError, is_disconnection
-from bentotrace.transport.headers import mask
-from bentotrace.transport.outcome import (
-    FailureDetail,
-    FailureKind,
-    one_line,
-    without_credentials,
-)
+from bentotrace.transport._page import visible_text
+from bentotrace.transport.outcome import FailureDetail, FailureKind
 from bentotrace.transport.retry import Attempt
 from bentotrace.transport.rpc_status import read_rpc_status
 from bentotrace.transport.tls import is_tls_error
@@ -55,19 +49,24 @@ _DETAILS_OF_PHASES = {
 }
 # What Go's servers and nginx say, in plaintext, to who speaks plaintext to them.
 _TLS_EXPECTED = ("HTTP request to an HTTPS server", "plain HTTP request was sent to HTTPS port")
-_TAGS = re.compile(r"<(script|style|head)\b.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
+# A receiver's words are looked at as far as this: reading them holds the GIL, and 200 characters of
+# them are shown. A page of a proxy has its message behind 2 to 8 KiB of head and styles.
+_WORDS_LIMIT = 16 * 1024
+# An HTTP date has 29 characters.
+_RETRY_AFTER_LIMIT = 64
+_NO_SECRETS = Redaction()
 
 
-def attempt_from_answer(answer: Answer, secrets: Iterable[str]) -> Attempt:
+def attempt_from_answer(answer: Answer, redaction: Redaction) -> Attempt:
     """Return what a server's answer means.
 
     Args:
         answer: the answer.
-        secrets: what must not be quoted from it.
+        redaction: masks what must not be quoted from it.
     """
     status = str(answer.status)
     phrase = answer.phrase or _phrase(answer.status)
-    told = one_line(mask(f"{status} {phrase}".rstrip(), secrets))
+    told = f"{status} {redaction.line(phrase)}".rstrip()
     if 200 <= answer.status < 300:
         if answer.whole:
             return Attempt(ok=True, status=status, reason=told, body=answer.body)
@@ -79,10 +78,11 @@ def attempt_from_answer(answer: Answer, secrets: Iterable[str]) -> Attempt:
             body=answer.body,
         )
     if 300 <= answer.status < 400:
-        location = mask(without_credentials(answer.headers.get("location", "nowhere")), secrets)
-        reason = f"{told}: redirects are not followed; the endpoint moved to {one_line(location)}"
+        location = redaction.redact(answer.headers.get("location", "nowhere")[:_WORDS_LIMIT])
+        moved = redaction.line(without_credentials(location))
+        reason = f"{told}: redirects are not followed; the endpoint moved to {moved}"
     else:
-        message = one_line(mask(_message(answer), secrets))
+        message = redaction.line(_message(answer, redaction))
         reason = f"{told}: {message}" if message else told
     needs_tls = answer.status == 400 and any(words in reason for words in _TLS_EXPECTED)
     return Attempt(
@@ -104,7 +104,7 @@ def attempt_from_error(
     peer: str,
     through_proxy: bool,
     timeout: float,
-    secrets: Iterable[str] = (),
+    redaction: Redaction = _NO_SECRETS,
 ) -> Attempt:
     """Return what an exception means.
 
@@ -114,17 +114,15 @@ def attempt_from_error(
         peer: ``host:port`` of the server, or the proxy's URL.
         through_proxy: whether the peer is a proxy.
         timeout: seconds that the call had.
-        secrets: what must not be quoted from it.
+        redaction: masks what must not be quoted from it.
     """
     detail = _detail(error, phase)
-    kind, reason, retryable = _diagnose(error, detail, phase, peer, timeout)
+    kind, reason, retryable = _diagnose(error, detail, phase, peer, timeout, redaction)
     if through_proxy and phase in ("resolving", "connecting", "proxy"):
         if kind is not FailureKind.TIMEOUT:
             kind = FailureKind.PROXY
         reason = f"proxy {peer}: {reason}"
-    return Attempt(
-        ok=False, kind=kind, reason=mask(reason, secrets), retryable=retryable, detail=detail
-    )
+    return Attempt(ok=False, kind=kind, reason=reason, retryable=retryable, detail=detail)
 
 
 def _detail(error: Exception, phase: str) -> FailureDetail | None:
@@ -145,14 +143,19 @@ def _detail(error: Exception, phase: str) -> FailureDetail | None:
 
 
 def _diagnose(
-    error: Exception, detail: FailureDetail | None, phase: str, peer: str, timeout: float
+    error: Exception,
+    detail: FailureDetail | None,
+    phase: str,
+    peer: str,
+    timeout: float,
+    redaction: Redaction,
 ) -> tuple[FailureKind, str, bool]:
     """Return kind, reason, and whether another attempt may fare better."""
-    told = one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    told = redaction.line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
     if is_tls_error(error) and not is_disconnection(error):
         from bentotrace.transport._tls_failure import reason_of
 
-        return FailureKind.TLS, reason_of(error, detail), False
+        return FailureKind.TLS, reason_of(error, detail, redaction), False
     if isinstance(error, TimeoutError):
         reason = f"{_PHASES.get(phase, phase)} within the {timeout:.3g} s timeout"
         return FailureKind.TIMEOUT, reason, True
@@ -170,45 +173,54 @@ def _diagnose(
             reason = "the server closed the connection without an answer"
         return FailureKind.DISCONNECTED, reason, True
     if isinstance(error, TunnelRefusedError):
-        reason = f"it refused the tunnel: {error.status} {one_line(error.phrase)}".rstrip()
+        reason = f"it refused the tunnel: {error.status} {redaction.line(error.phrase)}".rstrip()
         return FailureKind.PROXY, reason, error.status in _RETRYABLE
     if isinstance(error, OSError) and error.errno in _UNREACHABLE:
         return FailureKind.UNREACHABLE, f"cannot reach {peer}: {told}", True
     if isinstance(error, NotHTTPError):
-        return FailureKind.PROTOCOL, _protocol_reason(error, detail), False
+        return FailureKind.PROTOCOL, _protocol_reason(told, detail), False
     return FailureKind.UNEXPECTED, f"{type(error).__name__}: {told}", False
 
 
-def _protocol_reason(error: NotHTTPError, detail: FailureDetail | None) -> str:
+def _protocol_reason(told: str, detail: FailureDetail | None) -> str:
     if detail is FailureDetail.NEEDS_TLS:
         return "the answer is TLS, not HTTP; an https:// endpoint may be meant"
     if detail is FailureDetail.NEEDS_GRPC:
         return "the answer is HTTP/2, not HTTP/1.1; this may be a gRPC port"
-    return f"the answer is not HTTP: {one_line(str(error))}"
+    return f"the answer is not HTTP: {told}"
 
 
-def _message(answer: Answer) -> str:
-    """Return the server's own words, from whichever form it put them in."""
+def _message(answer: Answer, redaction: Redaction) -> str:
+    """Return the server's own words, from whichever form it put them in.
+
+    Whatever they are, the status decides what the answer means: nothing here may raise.
+    """
     kind = answer.headers.get("content-type", "text/plain").partition(";")[0].strip().lower()
     if kind == "application/x-protobuf":
         try:
-            return read_rpc_status(answer.body).message
+            return read_rpc_status(answer.body).message[:_WORDS_LIMIT]
         except ValueError:
             return ""
-    text = answer.body.decode("utf-8", "replace")
+    text = answer.body[:_WORDS_LIMIT].decode("utf-8", "replace")
     if kind == "application/json":
-        try:
-            content = json.loads(text)
-        except ValueError:
-            return text
-        for key in ("message", "error", "detail"):
-            if isinstance(content, dict) and isinstance(content.get(key), str):
-                return str(content[key])
+        return _message_in_json(text)
     if kind == "text/html":
-        import html  # here, for its table of entities is large
-
-        return html.unescape(_TAGS.sub(" ", text))
+        # Its tags are removed, which may leave half of a secret with a "<" in it.
+        return visible_text(redaction.redact(text))
     return text if kind.startswith("text/") or kind.endswith("json") else ""
+
+
+def _message_in_json(text: str) -> str:
+    """Return the message that a JSON object has; the text itself where it has none."""
+    try:
+        # Numbers stay text: reading one of thousands of digits takes long, or is an error.
+        content = json.loads(text, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return text
+    for key in ("message", "error", "detail"):
+        if isinstance(content, dict) and isinstance(content.get(key), str):
+            return str(content[key])
+    return text
 
 
 def parse_retry_after(value: str | None) -> float | None:
@@ -217,7 +229,7 @@ def parse_retry_after(value: str | None) -> float | None:
     Args:
         value: seconds or an HTTP date (RFC 9110, section 10.2.3).
     """
-    if value is None:
+    if value is None or len(value) > _RETRY_AFTER_LIMIT:
         return None
     try:
         seconds = float(value)
@@ -226,7 +238,7 @@ def parse_retry_after(value: str | None) -> float | None:
 
         try:
             seconds = parsedate_to_datetime(value).timestamp() - time.time()
-        except (TypeError, ValueError, OverflowError):
+        except (IndexError, OSError, OverflowError, TypeError, ValueError):
             return None
         return max(0.0, seconds)
     return seconds if math.isfinite(seconds) and seconds >= 0 else None

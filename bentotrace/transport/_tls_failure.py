@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 
-from bentotrace.transport.outcome import FailureDetail, one_line
+from bentotrace.redaction import Redaction
+from bentotrace.transport.outcome import FailureDetail
 
 __all__ = ["detail_of", "reason_of"]
 
@@ -29,16 +30,16 @@ def detail_of(error: ssl.SSLError) -> FailureDetail | None:
     return FailureDetail.CLIENT_CERTIFICATE if "CERTIFICATE_REQUIRED" in code else None
 
 
-def reason_of(error: ssl.SSLError, detail: FailureDetail | None) -> str:
+def reason_of(error: ssl.SSLError, detail: FailureDetail | None, redaction: Redaction) -> str:
     """Return it in words, with its detail's advice."""
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = f"the server's certificate is not trusted: {error.verify_message}"
         if detail is FailureDetail.CERTIFICATE_AUTHORITY:
             reason += "; name its authority's certificate file"
-        return one_line(reason)
+        return redaction.line(reason)
     if detail is FailureDetail.NO_TLS:
         return "the server does not speak TLS on this port; an http:// endpoint may be meant"
     if detail is FailureDetail.CLIENT_CERTIFICATE:
         return "the server asks for a client certificate"
-    told = (error.reason or str(error)).replace("_", " ").lower()
-    return one_line(f"TLS failed: {told}")
+    told = redaction.line((error.reason or str(error)).replace("_", " "))
+    return f"TLS failed: {told.lower()}"

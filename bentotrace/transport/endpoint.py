@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from attrs import field, frozen
 
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.redaction import without_credentials
 from bentotrace.transport.proxy import basic_authorization
 
 __all__ = ["Endpoint", "parse_endpoint"]

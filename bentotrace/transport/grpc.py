@@ -12,12 +12,14 @@ from typing import Any, Literal
 
 import grpc
 
+from bentotrace.redaction import Redaction, without_credentials
 from bentotrace.threads import call_blocking
 from bentotrace.transport._grpc_channel import ProcessChannel, guard_forks
 from bentotrace.transport._grpc_failure import Failure, attempt_from_failure
 from bentotrace.transport.deadline import Deadline, checked_timeout
 from bentotrace.transport.headers import checked_metadata
-from bentotrace.transport.outcome import FailureKind, Outcome, without_credentials
+from bentotrace.transport.outcome import FailureKind, Outcome
+from bentotrace.transport.proxy import proxy_secrets
 from bentotrace.transport.retry import Attempt, Backoff, send_with_retries, untold
 from bentotrace.transport.suppression import suppress_instrumentation
 from bentotrace.transport.tls import TLSConfig, TLSFileError
@@ -49,6 +51,7 @@ class GRPCTransport:
         compression: Literal["gzip", "none"] = "none",
         backoff: Backoff | None = None,
         on_retry: Callable[[Outcome], None] = untold,
+        redaction: Redaction | None = None,
     ) -> None:
         """Check the options; nothing is opened but the TLS files.
 
@@ -62,6 +65,8 @@ class GRPCTransport:
             compression: of the message.
             backoff: the waits between attempts.
             on_retry: is told of each attempt that failed and is made again.
+            redaction: the secrets of the configuration, which no outcome shows; the metadata and
+                the credentials of proxies are added.
 
         Raises:
             ValueError: an option is wrong; no message holds a header's value or credentials. A
@@ -77,6 +82,9 @@ class GRPCTransport:
         metadata = checked_metadata(headers or {})
         self._user_agent = metadata.pop("user-agent", user_agent)
         self._metadata = tuple(metadata.items())
+        self._redaction = (redaction or Redaction()).with_secrets(
+            *metadata.values(), *proxy_secrets(os.environ)
+        )
         self._compression = (
             grpc.Compression.Gzip if compression == "gzip" else grpc.Compression.NoCompression
         )
@@ -166,7 +174,7 @@ class GRPCTransport:
                 service=self._method.split("/")[1],
                 secure=self._tls is not None,
                 timeout=deadline.timeout,
-                secrets=[value for _, value in self._metadata],
+                redaction=self._redaction,
             )
         except (ConnectionAbortedError, TimeoutError):
             # The retry loop sees that the transport was closed, or that the time is over.
@@ -178,10 +186,10 @@ class GRPCTransport:
         except Exception as error:
             # To who calls while another thread closes the channel, gRPC raises ValueError.
             if not channel.closed.is_set():
-                _logger.debug("sending to %s failed unexpectedly", self._target, exc_info=True)
-            return Attempt(
-                ok=False, kind=FailureKind.UNEXPECTED, reason=f"{type(error).__name__}: {error}"
-            )
+                told = self._redaction.traceback(error)
+                _logger.debug("sending to %s failed unexpectedly\n%s", self._target, told)
+            reason = self._redaction.line(f"{type(error).__name__}: {error}")
+            return Attempt(ok=False, kind=FailureKind.UNEXPECTED, reason=reason)
         return Attempt(ok=True, status="OK", reason="OK", body=bytes(answer[:_BODY_LIMIT]))
 
     def _open(self) -> tuple[Any, Callable[..., bytes]]:

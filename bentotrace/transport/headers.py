@@ -1,11 +1,11 @@
-"""What a header may be, and how its value stays out of every message."""
+"""What a header may be; a problem with one is reported without its value."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-__all__ = ["checked_headers", "checked_metadata", "mask"]
+__all__ = ["checked_headers", "checked_metadata"]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _METADATA_KEY = re.compile(r"[0-9a-z_.-]+")
@@ -26,9 +26,6 @@ _FRAMING = frozenset(
     )
 )
 _RESERVED_METADATA = frozenset(("content-type", "te"))
-
-# Shorter ones are words that a message may rightly contain.
-_SHORTEST_SECRET = 6
 
 
 def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -86,15 +83,3 @@ def checked_metadata(headers: Mapping[str, str]) -> dict[str, str]:
             )
         checked[key] = stripped
     return checked
-
-
-def mask(text: str, secrets: Iterable[str]) -> str:
-    """Return the text with every secret, and every long part of one, as ``***``.
-
-    A receiver or proxy may quote a request's headers in its answer.
-    """
-    parts = {part for secret in secrets for part in (secret, *secret.split())}
-    for part in sorted(parts, key=len, reverse=True):
-        if len(part) >= _SHORTEST_SECRET:
-            text = text.replace(part, "***")
-    return text

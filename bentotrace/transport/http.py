@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Literal
 
+from bentotrace.redaction import Redaction, url_secrets, without_credentials
 from bentotrace.threads import home
 from bentotrace.transport._http_answer import Answer
 from bentotrace.transport._http_connection import Connection, is_disconnection
@@ -22,13 +23,8 @@ from bentotrace.transport._http_failure import attempt_from_answer, attempt_from
 from bentotrace.transport.deadline import Deadline, checked_timeout
 from bentotrace.transport.endpoint import parse_endpoint
 from bentotrace.transport.headers import checked_headers
-from bentotrace.transport.outcome import (
-    FailureKind,
-    Outcome,
-    secret_parameters,
-    without_credentials,
-)
-from bentotrace.transport.proxy import find_proxy
+from bentotrace.transport.outcome import FailureKind, Outcome
+from bentotrace.transport.proxy import Proxy, find_proxy
 from bentotrace.transport.retry import Attempt, Backoff, send_with_retries, untold
 from bentotrace.transport.suppression import suppress_instrumentation
 from bentotrace.transport.tls import TLSConfig, TLSFileError
@@ -57,6 +53,7 @@ class HTTPTransport:
         tls: TLSConfig | None = None,
         backoff: Backoff | None = None,
         on_retry: Callable[[Outcome], None] = untold,
+        redaction: Redaction | None = None,
     ) -> None:
         """Check the options; nothing is opened but the TLS files.
 
@@ -70,6 +67,8 @@ class HTTPTransport:
             tls: files for an https endpoint; None trusts the system's authorities.
             backoff: the waits between attempts.
             on_retry: is told of each attempt that failed and is made again.
+            redaction: the secrets of the configuration, which no outcome shows; the headers and
+                the credentials of endpoint and proxy are added.
 
         Raises:
             ValueError: an option is wrong; no message holds a header's value or credentials. A
@@ -93,11 +92,10 @@ class HTTPTransport:
         self._headers = checked_headers(
             {name: value for name, value in own.items() if name.lower() not in overridden} | given
         )
-        self._secrets = (
-            *given.values(),
-            self._url.authorization or "",
-            *secret_parameters(self._url.target),
+        self._redaction = (redaction or Redaction()).with_secrets(
+            *given.values(), *url_secrets(endpoint)
         )
+        self._redaction_of_proxy: tuple[str, Redaction] | None = None
         self._tls = tls or TLSConfig()
         if self._url.scheme == "https":
             self._tls.check()
@@ -171,8 +169,9 @@ class HTTPTransport:
         try:
             route = connections.route or self._find_route(connections)
         except ValueError as error:
-            return Attempt(ok=False, kind=FailureKind.PROXY, reason=str(error))
-        secrets = (*self._secrets, (route.proxy and route.proxy.authorization) or "")
+            reason = self._redaction.line(str(error))
+            return Attempt(ok=False, kind=FailureKind.PROXY, reason=reason)
+        redaction = self._redaction_with(route.proxy)
         request = b"%bContent-Length: %d\r\n\r\n%b" % (route.head, len(body), body)
         connection: Connection | None = None
         reusable = False
@@ -186,7 +185,7 @@ class HTTPTransport:
                 connection.open(deadline)
                 answer = connection.exchange(request, deadline)
             reusable = answer.reusable
-            return attempt_from_answer(answer, secrets)
+            return attempt_from_answer(answer, redaction)
         except TLSFileError as error:
             return Attempt(ok=False, kind=FailureKind.TLS, reason=str(error))
         except Exception as error:
@@ -196,14 +195,25 @@ class HTTPTransport:
                 peer=str(route.proxy or self._url.peer),
                 through_proxy=route.proxy is not None,
                 timeout=deadline.timeout,
-                secrets=secrets,
+                redaction=redaction,
             )
             if failure.kind is FailureKind.UNEXPECTED:
-                _logger.debug("sending to %s failed unexpectedly", self.endpoint, exc_info=True)
+                told = redaction.traceback(error)
+                _logger.debug("sending to %s failed unexpectedly\n%s", self.endpoint, told)
             return failure
         finally:
             if connection is not None:
                 connections.release(connection, reusable=reusable)
+
+    def _redaction_with(self, proxy: Proxy | None) -> Redaction:
+        """Return the redaction that knows the proxy's credentials too."""
+        if proxy is None or proxy.authorization is None:
+            return self._redaction
+        known = self._redaction_of_proxy
+        if known is None or known[0] != proxy.authorization:
+            known = (proxy.authorization, self._redaction.with_secrets(proxy.authorization))
+            self._redaction_of_proxy = known
+        return known[1]
 
     def _exchange_if_alive(
         self, connections: Connections, connection: Connection, request: bytes, deadline: Deadline

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import enum
-import re
 
 from attrs import field, frozen
 
-__all__ = [
-    "FailureDetail",
-    "FailureKind",
-    "Outcome",
-    "one_line",
-    "secret_parameters",
-    "without_any_credentials",
-    "without_credentials",
-]
+from bentotrace.redaction import without_credentials
 
-# Of slashes there may be too few or too many.
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+|/+")
-_USERINFO = re.compile(r"(?<=://)[^/\s@]*@")
-_HOST_AND_PORT = re.compile(r"(?:\[[^\]]*\]|[^:]+)(?::[0-9]*)?")
-_MESSAGE_LENGTH = 200
-# A parameter of a URL whose name says that its value is nobody's business.
-_SECRET_PARAMETER = (
-    r"([?&][^=&#\s]*(?:key|token|secret|passw|pwd|auth|credential|sig)[^=&#\s]*=)([^&#\s]+)"
-)
+__all__ = ["FailureDetail", "FailureKind", "Outcome"]
 
 
 class FailureKind(enum.Enum):
@@ -96,46 +79,6 @@ class FailureDetail(enum.Enum):
     """HTTP/1.1 was spoken to a server that speaks HTTP/2, as gRPC does."""
     NEEDS_HTTP = "needs_http"
     """gRPC was spoken to a server that speaks HTTP/1.1."""
-
-
-def without_credentials(url: str) -> str:
-    """Return the URL, or ``host:port``, without its ``user:password@`` and keys in its query.
-
-    Args:
-        url: an endpoint as a person wrote it; it need not be valid.
-    """
-    scheme = _SCHEME.match(url)
-    start = scheme.end() if scheme else 0
-    authority = re.split("[/?#]", url[start:], maxsplit=1)[0]
-    # An unquoted slash in a password ends the authority early, and leaves half the password in it;
-    # so does one behind a scheme without its colon.
-    broken = scheme is None or _HOST_AND_PORT.fullmatch(authority) is None
-    broken = broken and "@" not in authority
-    userinfo = (url[start:] if broken else authority).rpartition("@")[0]
-    return _without_keys(url[:start] + url[start + len(userinfo) :].removeprefix("@"))
-
-
-def without_any_credentials(text: str) -> str:
-    """Return a text without the ``user:password@`` of the URLs in it, and keys in their queries."""
-    return _without_keys(_USERINFO.sub("", text))
-
-
-def secret_parameters(url: str) -> tuple[str, ...]:
-    """Return the values in a URL's query that must not be shown."""
-    found = re.findall(_SECRET_PARAMETER, url, re.IGNORECASE) if "?" in url else []
-    return tuple(value for _, value in found)
-
-
-def _without_keys(text: str) -> str:
-    return re.sub(_SECRET_PARAMETER, r"\1***", text, flags=re.IGNORECASE) if "?" in text else text
-
-
-def one_line(text: str, length: int = _MESSAGE_LENGTH) -> str:
-    """Return printable text without line breaks, of at most ``length`` characters."""
-    # A server may answer with megabytes; only what can be in the result is looked at.
-    printable = "".join(c if c.isprintable() else " " for c in text[: 8 * length])
-    line = " ".join(printable.split())
-    return line if len(line) <= length else line[: length - 1].rstrip() + "…"
 
 
 @frozen

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
 from attrs import field, frozen
 
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.redaction import basic_credentials, url_secrets, without_credentials
 
-__all__ = ["Proxy", "basic_authorization", "bypasses_proxy", "find_proxy"]
+__all__ = ["Proxy", "basic_authorization", "bypasses_proxy", "find_proxy", "proxy_secrets"]
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# grpc_proxy is one of gRPC's core.
+_VARIABLES = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy")
 
 
 @frozen
@@ -57,6 +58,14 @@ def find_proxy(scheme: str, host: str, port: int, environment: Mapping[str, str]
     return _parse(name, value)
 
 
+def proxy_secrets(environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the credentials in the variables that may name a proxy."""
+    for name in _VARIABLES:
+        for value in (environment.get(name), environment.get(name.upper())):
+            if value and "@" in value:
+                yield from url_secrets(value.strip())
+
+
 def _parse(name: str, value: str) -> Proxy:
     shown = without_credentials(value)
     try:
@@ -79,8 +88,7 @@ def _parse(name: str, value: str) -> Proxy:
 
 def basic_authorization(username: str, password: str) -> str:
     """Return the header value for a URL's credentials, which are percent-encoded there."""
-    credentials = f"{unquote(username)}:{unquote(password)}".encode()
-    return "Basic " + base64.b64encode(credentials).decode("ascii")
+    return basic_credentials(unquote(username), unquote(password))
 
 
 def bypasses_proxy(host: str, port: int, exempt: str) -> bool:

@@ -23,7 +23,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from bentotrace.plugin import Address
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.redaction import without_credentials
 
 __all__ = ["Agent", "Collector", "resolve_agent", "resolve_grpc", "resolve_http"]
 

@@ -127,6 +127,7 @@ def _http(collector: Collector, options: JaegerOptions, context: BuildContext) -
         tls=TLSConfig(ca_file=options.thrift.certificate_file),
         user_agent=context.user_agent,
         on_retry=context.report_retry,
+        redaction=context.redaction,
         content_type=_CONTENT_TYPE,
     )
     return CollectorExporter(BinaryEncoder(), transport, context)
@@ -144,5 +145,6 @@ def _grpc(collector: Collector, options: JaegerOptions, context: BuildContext) -
         tls=TLSConfig(ca_file=options.grpc.certificate_file) if collector.tls else None,
         user_agent=context.user_agent,
         on_retry=context.report_retry,
+        redaction=context.redaction,
     )
     return CollectorExporter(ProtobufEncoder(), transport, context)

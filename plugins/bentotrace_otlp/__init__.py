@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace.hookspecs import hookimpl
 from bentotrace.plugin import BuildContext, ExporterPlugin, Stability, Target
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.redaction import without_credentials
 from bentotrace_otlp.config import OTLPOptions, tls_of
 from bentotrace_otlp.endpoint import resolve_endpoint
 

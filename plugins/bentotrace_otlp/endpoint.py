@@ -27,7 +27,7 @@ from urllib.parse import SplitResult, urlsplit
 from attrs import field, frozen
 
 from bentotrace.plugin import Address
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.redaction import without_credentials
 
 __all__ = ["Endpoint", "ResolvedEndpoint", "resolve_endpoint"]
 

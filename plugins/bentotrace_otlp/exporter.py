@@ -10,6 +10,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.plugin import BuildContext
+from bentotrace.redaction import Redaction
 from bentotrace.transport import FailureKind, Outcome
 from bentotrace.transport.halving import explain_size, send_in_halves
 from bentotrace.transport.protobuf import read_fields
@@ -63,7 +64,7 @@ class OTLPExporter(SpanExporter):
 
     def _send(self, spans: Sequence[ReadableSpan], timeout: float) -> Outcome:
         body = self._encoder.encode(spans)
-        outcome = _judged(self._transport.send(body, timeout=timeout))
+        outcome = _judged(self._transport.send(body, timeout=timeout), self._context.redaction)
         return explain_size(outcome, spans, len(body))
 
 
@@ -80,6 +81,7 @@ def _transport(options: OTLPOptions, context: BuildContext) -> _Transport:
             tls=tls_of(options.http),
             user_agent=context.user_agent,
             on_retry=context.report_retry,
+            redaction=context.redaction,
             content_type=_CONTENT_TYPE,
         )
     from bentotrace.transport.grpc import GRPCTransport
@@ -93,10 +95,11 @@ def _transport(options: OTLPOptions, context: BuildContext) -> _Transport:
         tls=tls_of(options.grpc) if endpoint.tls else None,
         user_agent=context.user_agent,
         on_retry=context.report_retry,
+        redaction=context.redaction,
     )
 
 
-def _judged(outcome: Outcome) -> Outcome:
+def _judged(outcome: Outcome, redaction: Redaction) -> Outcome:
     """Turn an answer with a partial success into the failure that it is.
 
     ``ExportTraceServiceResponse{1: partial_success{1: rejected_spans, 2: error_message}}``.
@@ -113,7 +116,8 @@ def _judged(outcome: Outcome) -> Outcome:
         return evolve(outcome, ok=False, kind=FailureKind.PROTOCOL, reason=reason)
     if not rejected:
         return outcome
-    reason = f"the receiver took the request and refused {rejected} of its spans: {message}"
+    told = redaction.line(message)
+    reason = f"the receiver took the request and refused {rejected} of its spans: {told}"
     return evolve(outcome, ok=False, kind=FailureKind.PARTIAL, reason=reason, rejected=rejected)
 
 

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace.hookspecs import hookimpl
 from bentotrace.plugin import BuildContext, ExporterPlugin, Stability, Target
-from bentotrace.transport.outcome import without_credentials
+from bentotrace.redaction import without_credentials
 from bentotrace_zipkin.config import ZipkinOptions
 
 __all__ = ["bentotrace_exporter"]

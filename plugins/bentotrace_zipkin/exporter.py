@@ -27,6 +27,7 @@ def create(options: ZipkinOptions, context: BuildContext) -> SpanExporter:
         tls=options.tls(),
         user_agent=context.user_agent,
         on_retry=context.report_retry,
+        redaction=context.redaction,
         content_type="application/json",
     )
     return ZipkinExporter(JSONEncoder(options.local_endpoint()), transport, context)

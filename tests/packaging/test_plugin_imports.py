@@ -16,6 +16,7 @@ PUBLIC_MODULES = (
     "bentotrace.exceptions",
     "bentotrace.hookspecs",
     "bentotrace.plugin",
+    "bentotrace.redaction",
 )
 PUBLIC_PACKAGES = ("bentotrace.transport",)
 ROOT = Path(__file__).parents[2]

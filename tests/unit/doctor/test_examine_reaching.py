@@ -200,7 +200,7 @@ class TestReaching:
         resolution = LookUp((), None, 0.1)
         probes = Probes(resolution, Connection(None, (), refused, 0.1))
         module = importlib.import_module("bentotrace.doctor.examine")
-        monkeypatch.setattr(module, "probe", lambda place, timeout: probes)
+        monkeypatch.setattr(module, "probe", lambda place, timeout, redaction: probes)
 
         found = diagnose("otlp", http(serve(receiver()).url))
 
@@ -223,9 +223,9 @@ class TestReaching:
         distrust = Attempt(ok=False, kind=FailureKind.TLS, reason="not with me")
         module = importlib.import_module("bentotrace.doctor.examine")
 
-        def probe_and_distrust(place: Any, timeout: float) -> Probes:
+        def probe_and_distrust(place: Any, timeout: float, redaction: Any) -> Probes:
             handshake = Handshake(None, None, distrust, 0.1)
-            return attrs.evolve(probe(place, timeout), handshake=handshake)
+            return attrs.evolve(probe(place, timeout, redaction), handshake=handshake)
 
         monkeypatch.setattr(module, "probe", probe_and_distrust)
 
