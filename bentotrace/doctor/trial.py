@@ -23,7 +23,8 @@ from bentotrace.config.load import ExporterConfig
 from bentotrace.config.options import TracingOptions
 from bentotrace.exceptions import PluginError
 from bentotrace.pipeline.exporter import make_guarded
-from bentotrace.pipeline.guard import Delivery, Guard, Reports
+from bentotrace.pipeline.guard import Delivery, Guard
+from bentotrace.pipeline.reports import Reports
 from bentotrace.redaction import Redaction
 from bentotrace.transport.outcome import Outcome
 

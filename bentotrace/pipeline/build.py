@@ -14,11 +14,12 @@ from bentotrace.config.options import SpoolOptions, TracingOptions
 from bentotrace.exceptions import ProviderExistsError
 from bentotrace.pipeline.announce import announce, announce_attached, announce_kept
 from bentotrace.pipeline.exporter import make_guarded
-from bentotrace.pipeline.guard import OnExportError, Reports
+from bentotrace.pipeline.guard import OnExportError
 from bentotrace.pipeline.limits import make_limits, quiet_cuts
 from bentotrace.pipeline.processor import BatchProcessor
 from bentotrace.pipeline.propagators import install_propagators, make_propagators
 from bentotrace.pipeline.provider import DisabledProvider, ProcessProvider
+from bentotrace.pipeline.reports import Reports
 from bentotrace.pipeline.resource import make_resource
 from bentotrace.pipeline.sampler import make_sampler
 from bentotrace.pipeline.signals import flush_on_signals

@@ -11,7 +11,8 @@ from bentotrace import __version__, registry
 from bentotrace.config.load import ExporterConfig
 from bentotrace.config.options import TracingOptions
 from bentotrace.exceptions import PluginError
-from bentotrace.pipeline.guard import Guard, OnExportError, Reports
+from bentotrace.pipeline.guard import Guard, OnExportError
+from bentotrace.pipeline.reports import Reports
 from bentotrace.plugin import BuildContext
 from bentotrace.redaction import Redaction, without_credentials
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,12 +18,13 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.pipeline.advice import advice_on
 from bentotrace.pipeline.counts import NOTHING
+from bentotrace.pipeline.reports import Reports
 from bentotrace.pipeline.status import ErrorStatus
 from bentotrace.redaction import Redaction
 from bentotrace.transport.outcome import FailureKind, Outcome
 from bentotrace.transport.suppression import suppress_instrumentation
 
-__all__ = ["Delivery", "Guard", "Health", "OnExportError", "Reports", "counted"]
+__all__ = ["Delivery", "Guard", "Health", "OnExportError", "counted"]
 
 OnExportError = Callable[[ErrorStatus], object]
 """What an application has called with each failed export."""
@@ -68,50 +68,6 @@ class Health(NamedTuple):
     last_success: float | None = None
     last_error: ErrorStatus | None = None
     consecutive_failures: int = 0
-
-
-class Reports:
-    """The outcomes that an exporter reports while it exports one batch."""
-
-    def __init__(self) -> None:
-        self._outcomes: list[tuple[Outcome, int]] = []
-        self._dropped: Counter[str] = Counter()
-
-    def add(self, outcome: Outcome, spans: int) -> None:
-        """Take the outcome of one request that carried so many spans.
-
-        Raises:
-            TypeError: it is no outcome; the mistake is the exporter's.
-        """
-        if not isinstance(outcome, Outcome) or not isinstance(spans, int):
-            raise TypeError(
-                f"report() takes an Outcome and a number of spans, not {outcome!r} and {spans!r}"
-            )
-        self._outcomes.append((outcome, max(spans, 0)))
-
-    def last_failure(self) -> Outcome | None:
-        """Give the last that was none of success, since the last :meth:`take`."""
-        return next((outcome for outcome, _ in reversed(self._outcomes) if not outcome.ok), None)
-
-    def drop(self, spans: int, reason: str) -> None:
-        """Take so many spans as withheld, for a reason of a word or two.
-
-        Raises:
-            TypeError: it is no number or no reason; the mistake is the extension's.
-        """
-        if not isinstance(spans, int) or not isinstance(reason, str):
-            raise TypeError(f"drop() takes a number and a reason, not {spans!r} and {reason!r}")
-        self._dropped[reason] += max(spans, 0)
-
-    def take_dropped(self) -> Mapping[str, int]:
-        """Give all that was withheld since the last call, by reason."""
-        taken, self._dropped = self._dropped, Counter()
-        return taken
-
-    def take(self) -> list[tuple[Outcome, int]]:
-        """Give all since the last call."""
-        taken, self._outcomes = self._outcomes, []
-        return taken
 
 
 class Guard:

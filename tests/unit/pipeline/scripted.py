@@ -9,7 +9,8 @@ from attrs import frozen
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from bentotrace.pipeline.guard import Delivery, Guard, Reports
+from bentotrace.pipeline.guard import Delivery, Guard
+from bentotrace.pipeline.reports import Reports
 from bentotrace.pipeline.status import ErrorStatus
 from bentotrace.transport import FailureKind, Outcome
 
