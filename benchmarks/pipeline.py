@@ -32,8 +32,9 @@ from spans import realistic
 
 import bentotrace
 from bentotrace.config.options import ProcessorOptions
-from bentotrace.pipeline.guard import Guard, Reports
+from bentotrace.pipeline.guard import Guard
 from bentotrace.pipeline.processor import BatchProcessor
+from bentotrace.pipeline.reports import Reports
 
 _PAUSE_EVERY = 1000
 _TIMEOUT = 120

@@ -24,8 +24,9 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from bentotrace.config.load import Config, ExporterConfig
 from bentotrace.config.options import ProcessorOptions, TracingOptions
-from bentotrace.pipeline.guard import Guard, Reports
+from bentotrace.pipeline.guard import Guard
 from bentotrace.pipeline.processor import BatchProcessor
+from bentotrace.pipeline.reports import Reports
 from bentotrace.plugin import BuildContext, ExporterPlugin, Target
 
 from .hanging import Hanging

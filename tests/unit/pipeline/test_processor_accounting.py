@@ -18,8 +18,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from bentotrace.config.options import ProcessorOptions
-from bentotrace.pipeline.guard import Guard, Reports
+from bentotrace.pipeline.guard import Guard
 from bentotrace.pipeline.processor import BatchProcessor
+from bentotrace.pipeline.reports import Reports
 from bentotrace.pipeline.status import DestinationStatus
 from bentotrace.transport import FailureKind, Outcome
 

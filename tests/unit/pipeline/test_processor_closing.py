@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bentotrace.pipeline.guard import Reports
+from bentotrace.pipeline.reports import Reports
 from bentotrace.transport import FailureKind, Outcome
 
 from .hanging import Hanging, MakeProcessor, MakeSpan, WaitUntil, end

@@ -14,8 +14,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from bentotrace.config.options import ProcessorOptions
-from bentotrace.pipeline.guard import Guard, Reports
+from bentotrace.pipeline.guard import Guard
 from bentotrace.pipeline.processor import BatchProcessor
+from bentotrace.pipeline.reports import Reports
 from bentotrace.pipeline.spool.spool import Spool
 from bentotrace.pipeline.spool.store import SpoolStore
 from bentotrace.pipeline.status import DestinationStatus
