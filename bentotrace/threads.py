@@ -23,7 +23,7 @@ __all__ = [
     "call_blocking",
     "home",
     "make_thread",
-    "run_outside_hub",
+    "run_from_signal",
     "start_thread",
     "started_before_patch",
     "threading_state",
@@ -189,13 +189,25 @@ def unpatched(module: str, name: str) -> Any:
     return getattr(library.patcher.original(module), name)
 
 
-def run_outside_hub(function: Callable[[], object]) -> None:
-    """Call a function that waits; from an event loop, where nothing can wait, in a greenlet."""
+def run_from_signal(function: Callable[[], object]) -> None:
+    """Call a function that waits, from a signal handler.
+
+    In a patched process the handler may have interrupted any greenlet, the exporting one and the
+    event loop included, with any lock in its hands. There a greenlet of its own calls the function,
+    and this returns before it has been called.
+    """
     library = _library()
-    if library is not None and _in_hub(library):
-        library.spawn(function)
-    else:
+    if library is None:
         function()
+        return
+    greenlet = library.spawn(function)
+    if library.__name__ == "eventlet" and _in_hub(library):
+        # A signal does not end the loop's sleep, of up to a minute: take its turns meanwhile.
+        hub = library.hubs.get_hub()
+        while not greenlet.dead:
+            hub.prepare_timers()
+            hub.fire_timers(hub.clock())
+            hub.wait(_PAUSE_SECONDS)
 
 
 def _call_in_thread(function: Callable[[], T], eventlet: Any) -> T:

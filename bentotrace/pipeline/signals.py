@@ -14,7 +14,7 @@ from types import FrameType
 from typing import Any
 
 from bentotrace.pipeline import lifetime
-from bentotrace.threads import run_outside_hub
+from bentotrace.threads import run_from_signal
 
 __all__ = ["DEFAULT_SIGNALS", "flush_on_signals"]
 
@@ -48,8 +48,7 @@ class _Handler:
         self._before = before
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        # Python calls it in the event loop of gevent or eventlet, in which nothing can wait.
-        run_outside_hub(lambda: self._handle(number, frame))
+        run_from_signal(lambda: self._handle(number, frame))
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if callable(self._before):

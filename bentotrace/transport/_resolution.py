@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import queue
 import socket
 from collections.abc import Callable
 from typing import Any
 
-from bentotrace.threads import start_thread, unpatched
+from bentotrace.threads import Signal, start_thread, unpatched
 from bentotrace.transport.deadline import Deadline
 
 __all__ = ["Address", "Resolution"]
@@ -24,11 +23,12 @@ class Resolution:
         self._host = host
         self._port = port
         self._kind = kind
-        self._answers: queue.SimpleQueue[list[Address] | Exception | None] = queue.SimpleQueue()
+        self._answers: list[list[Address] | Exception | None] = []
+        self._answered = Signal()
 
     def interrupt(self) -> None:
         """Let :meth:`addresses` end, if it waits, with a :class:`ConnectionAbortedError`."""
-        self._answers.put(None)
+        self._answer(None)
 
     def addresses(self, deadline: Deadline) -> list[Address]:
         """Return the host's addresses.
@@ -43,24 +43,27 @@ class Resolution:
 
         def look_up() -> None:
             try:
-                self._answers.put(self._look_up())
+                self._answer(self._look_up())
             except Exception as error:
-                self._answers.put(error)
+                self._answer(error)
 
         try:
             start_thread(look_up, "bentotrace-resolve")
         except RuntimeError:
             # The interpreter is ending and starts no threads any more.
             look_up()
-        try:
-            answer = self._answers.get(timeout=deadline.remaining())
-        except queue.Empty:
-            raise TimeoutError from None
+        if not self._answered.wait_for(lambda: bool(self._answers), deadline.remaining()):
+            raise TimeoutError
+        answer = self._answers[0]
         if answer is None:
             raise ConnectionAbortedError
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def _answer(self, answer: list[Address] | Exception | None) -> None:
+        self._answers.append(answer)
+        self._answered.notify()
 
     def _look_up(self, flags: int = 0) -> list[Address]:
         try:

@@ -81,7 +81,7 @@ def test_what_a_signal_handler_raises_ends_the_wait_and_leaves_nothing_locked() 
 def test_what_blocks_is_called_where_it_stands() -> None:
     assert threads.call_blocking(threading.get_ident) == threading.get_ident()
     called: list[int] = []
-    threads.run_outside_hub(lambda: called.append(threading.get_ident()))
+    threads.run_from_signal(lambda: called.append(threading.get_ident()))
     assert called == [threading.get_ident()]
 
 

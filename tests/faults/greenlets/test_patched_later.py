@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,42 @@ SIGTERM = """
     import signal
     spawn(lambda: (sleep(0.2), os.kill(os.getpid(), signal.SIGTERM)))
     sleep(20)
+"""
+
+PATCHES = {
+    "gevent": "from gevent import monkey; monkey.patch_all()",
+    "eventlet": "import eventlet; eventlet.monkey_patch()",
+}
+IN_THE_EXPORTER = """
+    {patch}
+    import signal
+    from {library} import sleep
+
+    def on_error(error):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    block = json.loads(os.environ["BLOCK"])
+    tracing = bentotrace.configure(block, on_export_error=on_error)
+    end("span", 100)
+    sleep(20)
+"""
+IDLE = """
+    if os.fork() == 0:
+        time.sleep(1.5)
+        os.kill(os.getppid(), 15)
+        os._exit(0)
+    {patch}
+    from {library} import sleep
+    tracing = configure()
+    end("late", 5)
+    sleep(100)
+"""
+WITHOUT_THREADS = """
+    from gevent import monkey
+    monkey.patch_all(thread=False)
+    tracing = configure()
+    end("late", 5)
+    assert tracing.flush(20)
 """
 
 
@@ -210,3 +247,44 @@ def test_a_signal_in_the_event_loop_loses_nothing(library: str, order: str, tmp_
         names = Counter(span.name for span in receiver.spans)
     assert ended.code == -15, ended.log
     assert names == Counter(early=early_spans(steps), late=500)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_signal_that_interrupts_the_exporting_greenlet_loses_nothing(
+    library: str, tmp_path: Path
+) -> None:
+    require(library)
+    with OTLP_HTTP.receive() as receiver:
+        receiver.respond_with(400)
+        block = OTLP_HTTP.block("127.0.0.1", receiver.port)
+        block["processor"] = {"schedule_delay": 3600.0, "max_export_batch_size": 10}
+        text = IN_THE_EXPORTER.format(library=library, patch=PATCHES[library])
+        ended = run_script(text, block, tmp_path)
+        arrived = len(receiver.spans)
+    assert ended.code == -15, ended.log
+    assert arrived == 90
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_signal_ends_an_idle_process_at_once(library: str, tmp_path: Path) -> None:
+    require(library)
+    with OTLP_HTTP.receive() as receiver:
+        block = OTLP_HTTP.block("127.0.0.1", receiver.port)
+        block["processor"] = {"schedule_delay": 3600.0}
+        begin = time.monotonic()
+        ended = run_script(IDLE.format(library=library, patch=PATCHES[library]), block, tmp_path)
+        took = time.monotonic() - begin
+        names = Counter(span.name for span in receiver.spans)
+    assert ended.code == -15, ended.log
+    assert took < 15.0
+    assert names == {"late": 5}
+
+
+def test_spans_arrive_where_gevent_leaves_threads_alone(tmp_path: Path) -> None:
+    require("gevent")
+    with OTLP_HTTP.receive() as receiver:
+        block = OTLP_HTTP.block("localhost", receiver.port)
+        ended = run_script(WITHOUT_THREADS, block, tmp_path)
+        names = Counter(span.name for span in receiver.spans)
+    assert ended.code == 0, ended.log
+    assert names == {"late": 5}
