@@ -7,7 +7,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -205,3 +205,18 @@ def make_certificates(folder: Path, *hosts: str, not_after: datetime | None = No
     for name, blobs in paths.items():
         (folder / name).write_bytes(b"".join(blob.bytes() for blob in blobs))
     return Certificates(**{name: str(folder / name) for name in paths})
+
+
+@contextlib.contextmanager
+def running_servers() -> Iterator[Callable[..., Server]]:
+    """Give a function that starts a server with a handler; all of them are stopped at the end."""
+    servers: list[Server] = []
+
+    def start(handler: Handler, *, port: int = 0, **options: Any) -> Server:
+        server = Server(handler, **options)
+        servers.append(server)
+        return server.start(port)
+
+    yield start
+    for server in servers:
+        server.stop()

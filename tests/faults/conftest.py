@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from ..servers import make_certificates
+from ..distributions import Distributions
+from ..servers import Server, make_certificates, running_servers
 from .matrix import CELLS, Cell, Run, run_cell
 from .page import PAGE, page_of
 from .stages import Scene
@@ -16,6 +18,18 @@ from .transports import TRANSPORTS, Transport
 
 AT_A_TIME = 4
 _WRITE = "BENTOTRACE_WRITE_FAULTS"
+
+
+@pytest.fixture
+def distributions(tmp_path: Path) -> Distributions:
+    return Distributions(tmp_path)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Server]]:
+    """A function that starts a server with a handler."""
+    with running_servers() as start:
+        yield start
 
 
 @pytest.fixture(scope="session")

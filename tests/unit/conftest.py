@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from ..distributions import Distributions
 from ..servers import (
     Certificates,
     Handler,
@@ -21,53 +17,8 @@ from ..servers import (
     make_certificates,
     read_head,
     reply,
+    running_servers,
 )
-
-
-class Distributions:
-    """A directory of installed distributions, and processes that see them."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-
-    def add(
-        self,
-        name: str,
-        module: str,
-        source: str,
-        *,
-        exporter: str,
-        value: str | None = None,
-        group: str = "bentotrace.exporters",
-        metadata: str = "",
-    ) -> None:
-        """Install a distribution of one module with one entry point."""
-        path = self.directory / f"{module.replace('.', '/')}.py"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(textwrap.dedent(source), encoding="utf-8")
-        info = self.directory / f"{name.replace('-', '_')}-1.5.dist-info"
-        info.mkdir()
-        head = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.5\n{metadata}"
-        (info / "METADATA").write_text(head, encoding="utf-8")
-        points = f"[{group}]\n{exporter} = {value or module}\n"
-        (info / "entry_points.txt").write_text(points, encoding="utf-8")
-
-    def run(self, script: str, *arguments: str) -> str:
-        """Run a script in a process that sees them; gives what it printed."""
-        variables = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("OTEL_", "BENTO"))
-        }
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(script), *arguments],
-            env={**variables, "PYTHONPATH": str(self.directory)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 @pytest.fixture
@@ -88,16 +39,8 @@ def run_python() -> Callable[[str], str]:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Server]]:
     """A function that starts a server with a handler."""
-    servers: list[Server] = []
-
-    def start(handler: Handler, *, port: int = 0, **options: Any) -> Server:
-        server = Server(handler, **options)
-        servers.append(server)
-        return server.start(port)
-
-    yield start
-    for server in servers:
-        server.stop()
+    with running_servers() as start:
+        yield start
 
 
 @pytest.fixture
