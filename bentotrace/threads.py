@@ -1,8 +1,8 @@
 """Threads and waiting, in a process that gevent or eventlet may patch at any moment.
 
-Both replace what ``threading``, ``socket`` and ``time`` are made of, so that a wait lets other
-greenlets run. A lock that was made before waits for all of them, and a thread that was started
-before must not use what has been replaced since.
+Both replace parts of ``threading``, ``socket`` and ``time``, so that other greenlets run while one
+waits. Waiting on a lock that is older than the patch blocks all of them, and a thread that is older
+has no event loop, which the replaced parts need.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ if hasattr(os, "register_at_fork"):
 
 
 def threading_state() -> object:
-    """Return an object that is another one after gevent or eventlet has patched the process."""
+    """Return an object that differs before and after gevent or eventlet patches the process."""
     return _thread.start_new_thread
 
 
 def home() -> tuple[int, object]:
-    """Return what locks, sockets and threads belong to: a process, and its threading state."""
+    """Return the process and the threading state; sockets and locks of another are not used."""
     return os.getpid(), _thread.start_new_thread
 
 
 def started_before_patch() -> bool:
     """Return whether the calling thread is older than the patch of this process.
 
-    Such a thread has no event loop. It ends what it has begun, with the objects that it has, and
-    opens no connection and waits for nothing any more.
+    Such a thread finishes what it has begun, with the objects that it has. It opens no connection
+    and does not wait any more.
     """
     return (
         bool(_unpatched_threads)
@@ -98,10 +98,10 @@ def make_thread(run: Callable[[], object], name: str) -> threading.Thread:
 
 
 class Signal:
-    """Wakes everybody who waits for a change.
+    """Wakes all threads that wait for a change.
 
-    It holds no lock while somebody waits, so an exception that a signal handler raises there
-    leaves nothing locked. Any thread, signal handler and finalizer may notify.
+    No lock is held during the wait, so an exception that a signal handler raises there leaves
+    nothing locked. Any thread, signal handler and finalizer may notify.
     """
 
     def __init__(self) -> None:
@@ -118,7 +118,7 @@ class Signal:
         """Wait until the condition holds, at most ``timeout`` seconds.
 
         Args:
-            condition: true or not; whoever changes that calls :meth:`notify` afterwards.
+            condition: what is waited for; call :meth:`notify` after each change of it.
             timeout: seconds.
 
         Returns:
@@ -158,7 +158,7 @@ def call_blocking(function: Callable[[], T]) -> T:
     library = _library()
     if library is None or started_before_patch() or _in_hub(library):
         return function()
-    # Also there, instrumentation must be told to make no spans.
+    # It carries the mark that suppresses instrumentation.
     context = contextvars.copy_context()
     started = False
 
@@ -192,9 +192,9 @@ def unpatched(module: str, name: str) -> Any:
 def run_from_signal(function: Callable[[], object]) -> None:
     """Call a function that waits, from a signal handler.
 
-    In a patched process the handler may have interrupted any greenlet, the exporting one and the
-    event loop included, with any lock in its hands. There a greenlet of its own calls the function,
-    and this returns before it has been called.
+    In a patched process the handler may have interrupted any greenlet, including the exporting one
+    and the event loop, while it held any lock. There the function runs in a new greenlet, and this
+    may return before it has run.
     """
     library = _library()
     if library is None:
@@ -202,7 +202,7 @@ def run_from_signal(function: Callable[[], object]) -> None:
         return
     greenlet = library.spawn(function)
     if library.__name__ == "eventlet" and _in_hub(library):
-        # A signal does not end the loop's sleep, of up to a minute: take its turns meanwhile.
+        # A signal does not end the sleep of eventlet's loop, of up to a minute: run the loop here.
         hub = library.hubs.get_hub()
         while not greenlet.dead:
             hub.prepare_timers()

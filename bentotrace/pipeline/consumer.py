@@ -21,8 +21,8 @@ class RetiredError(Exception):
 class Consumer:
     """One thread at a time; in a process that gevent or eventlet has patched, a greenlet.
 
-    A thread that was started before the patch is retired: a greenlet could not wait for it, and
-    what it opened from then on would need an event loop that it has not.
+    A thread that was started before the patch is retired, because the connections that it opened
+    from then on would need an event loop, which it does not have.
 
     Attributes:
         thread: the thread; None while there is none.

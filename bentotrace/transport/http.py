@@ -149,11 +149,11 @@ class HTTPTransport:
         self._connections().close()
 
     def _connections(self) -> Connections:
-        """Return the connections of this process, and of what its threads and sockets are.
+        """Return the connections that were opened in this process and threading state.
 
         A child must not use what it inherited, not even the locks: another thread of its parent
-        may have held them when it forked. And a socket that is older than the patch of gevent or
-        eventlet holds up every greenlet.
+        may have held them when it forked. A socket that is older than the patch of gevent or
+        eventlet blocks every greenlet.
         """
         here = home()
         connections = self._by_home.get(here)

@@ -232,10 +232,7 @@ class UDPTransport:
         return self._failure(FailureKind.CLOSED, "closed" if failure is None else str(failure))
 
     def _here(self) -> _Socket:
-        """Give the socket of this process, and of what its threads and sockets are.
-
-        A child gives back the one it inherited.
-        """
+        """Return the socket of this process and threading state; close any other."""
         if self._socket.home != home():
             self._socket.close()
             self._socket = _Socket(home())
