@@ -21,6 +21,8 @@ from typing import Any, TypeVar
 __all__ = [
     "Signal",
     "call_blocking",
+    "can_start_here",
+    "can_wake_others",
     "home",
     "make_thread",
     "run_from_signal",
@@ -78,6 +80,7 @@ def start_thread(run: Callable[[], object], name: str) -> threading.Thread:
 def make_thread(run: Callable[[], object], name: str) -> threading.Thread:
     """Return a daemon thread that is to be started at once; a greenlet in a patched process."""
     native = type(_thread.start_new_thread) is BuiltinFunctionType
+    pid = os.getpid()
     parked = _thread.allocate_lock()
 
     def run_and_park() -> None:
@@ -87,14 +90,24 @@ def make_thread(run: Callable[[], object], name: str) -> threading.Thread:
         try:
             run()
         finally:
+            # threading no longer has this thread in its list after a patch, nor the copy of a
+            # greenlet in a forked child, and would write a KeyError to standard error at its end.
             if started_before_patch():
-                # threading no longer finds this thread in its list, and would write a KeyError to
-                # standard error at its end.
                 parked.acquire()
                 parked.acquire()
+            elif os.getpid() != pid:
+                _leave_to_loop()
             _unpatched_threads.discard(number)
 
     return threading.Thread(target=run_and_park, name=name, daemon=True)
+
+
+def _leave_to_loop() -> None:
+    """Let the event loop go on without the calling greenlet, for good."""
+    library = _library()
+    if library is not None:
+        hubs = library if library.__name__ == "gevent" else library.hubs
+        hubs.get_hub().switch()
 
 
 class Signal:
@@ -189,6 +202,27 @@ def unpatched(module: str, name: str) -> Any:
     return getattr(library.patcher.original(module), name)
 
 
+def can_start_here() -> bool:
+    """Return whether a greenlet that is started by the calling thread would run.
+
+    It belongs to the event loop of that thread, and a thread of gevent's or eventlet's pool has
+    none that runs. Without a patch every thread can start others.
+    """
+    library = _library()
+    if library is None or unpatched("_thread", "get_ident")() == _MAIN_THREAD:
+        return True
+    parent = library.getcurrent().parent
+    if library.__name__ == "gevent":
+        return isinstance(parent, library.hub.Hub)
+    return bool(parent is library.hubs.get_hub().greenlet)
+
+
+def can_wake_others() -> bool:
+    """Return whether releasing a lock wakes a greenlet of another thread; not with eventlet."""
+    library = _library()
+    return library is None or library.__name__ != "eventlet"
+
+
 def run_from_signal(function: Callable[[], object]) -> None:
     """Call a function that waits, from a signal handler.
 
@@ -249,3 +283,9 @@ def _in_hub(library: Any) -> bool:
     if library.__name__ == "gevent":
         return current is library.get_hub()
     return current is library.hubs.get_hub().greenlet
+
+
+# Of a process that is patched already, the thread that imports this.
+_MAIN_THREAD = (
+    threading.main_thread().ident if _library() is None else unpatched("_thread", "get_ident")()
+)

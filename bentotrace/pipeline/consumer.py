@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from bentotrace.threads import Signal, make_thread, started_before_patch, threading_state
+from bentotrace.threads import (
+    Signal,
+    can_start_here,
+    can_wake_others,
+    make_thread,
+    started_before_patch,
+    threading_state,
+)
 from bentotrace.transport.deadline import Deadline
 
 __all__ = ["Consumer", "RetiredError"]
 
 _RETIRED_SECONDS = 3600.0
+# Under eventlet a thread of the system cannot wake a greenlet, which looks this often instead.
+_LOOK_SECONDS = 1.0
 
 
 class RetiredError(Exception):
-    """The consumer is a thread from before the process was patched; another one goes on."""
+    """The consumer is not to go on: it is older than the patch, or a greenlet of the parent."""
 
 
 class Consumer:
@@ -43,15 +53,24 @@ class Consumer:
         self._changed = changed
         # Reentrant, for what interrupts its holder.
         self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._started_by = 0
+        self._wakes_others = True
         self._adopted = False
         # Whether a retired thread may still be exporting.
         self._leaving = False
 
     def start(self, run: Callable[[], None], name: str) -> bool:
-        """Start a thread unless there is one; False when the interpreter starts none."""
+        """Start a thread unless there is one; False when the interpreter starts none.
+
+        In a thread whose greenlets would not run, nothing is started; the next call from another
+        thread does.
+        """
         with self._lock:
-            if self.thread is not None:
+            if self.thread is not None or not can_start_here():
                 return True
+            self._started_by = threading.get_native_id()
+            self._wakes_others = can_wake_others()
             # A lock holds up all greenlets unless it is made after the patch, as the thread is.
             self.bell = _locked()
             thread = self.thread = make_thread(run, name)
@@ -99,6 +118,8 @@ class Consumer:
 
     def ring(self) -> None:
         """Wake the thread."""
+        if not self._wakes_others and threading.get_native_id() != self._started_by:
+            return
         # It raises when another thread was faster.
         with suppress(RuntimeError):
             self.bell.release()
@@ -107,17 +128,28 @@ class Consumer:
         """Wait in the consumer's thread until the condition holds, at most ``delay`` seconds.
 
         Raises:
-            RetiredError: the thread is retired.
+            RetiredError: the thread is retired, or belongs to the parent of this process.
         """
         deadline = Deadline.after(delay)
         bell = self.bell
-        while not (started_before_patch() or due()):
+        longest = threading.TIMEOUT_MAX if self._wakes_others else _LOOK_SECONDS
+        while not (self.is_foreign() or due()):
+            left = deadline.remaining()
             # The bell may still ring of spans that went out with the last batch.
-            if not bell.acquire(timeout=min(deadline.remaining(), threading.TIMEOUT_MAX)):
+            if not bell.acquire(timeout=min(left, longest)) and left <= longest:
                 break
+        if self._pid != os.getpid():
+            raise RetiredError
         if started_before_patch():
             self.leave()
             raise RetiredError
+
+    def is_foreign(self) -> bool:
+        """Return whether the calling thread is older than the patch, or a greenlet of the parent.
+
+        A fork copies greenlets, which then run in both processes.
+        """
+        return self._pid != os.getpid() or started_before_patch()
 
     def join(self, timeout: float) -> None:
         """Wait until the thread has ended, at most ``timeout`` seconds."""

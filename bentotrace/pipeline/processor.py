@@ -28,7 +28,7 @@ from bentotrace.pipeline.lifetime import close_at_end_of_child
 from bentotrace.pipeline.queue import SpanQueue
 from bentotrace.pipeline.status import DestinationStatus, DropReason
 from bentotrace.pipeline.tally import NOTICE_INTERVAL
-from bentotrace.threads import started_before_patch, threading_state
+from bentotrace.threads import threading_state
 from bentotrace.transport.deadline import Deadline
 
 if TYPE_CHECKING:
@@ -261,7 +261,7 @@ class BatchProcessor(SpanProcessor):
             if self._spool is not None:
                 self._spool.export(queue, batch)
             elif batch:
-                delivery = self._guard.export(batch, keep=started_before_patch)
+                delivery = self._guard.export(batch, keep=queue.consumer.is_foreign)
                 if delivery.kept:
                     queue.put_back(batch)
                 else:

@@ -20,6 +20,8 @@ from .libraries import ANSWERING, HANGS, LIBRARIES, OTLP_HTTP, UDP, require
 ORDERS = {
     "patch, build, span": ["patch", "build", "early"],
     "build, patch, span": ["build", "patch"],
+    "patch, build, span, fork": ["patch", "build", "early", "fork"],
+    "patch, build, flushed span, fork": ["patch", "build", "early", "flush", "fork"],
     "build, patch, fork, span": ["build", "patch", "fork"],
     "build, fork, patch, span": ["build", "fork", "patch"],
     "build, span, patch": ["build", "early", "patch"],
@@ -100,6 +102,44 @@ SIGTERM = """
     sleep(20)
 """
 
+FORKED = """
+    {patch}
+    from {library} import sleep
+    tracing = configure()
+    end("parent", 3)
+    sleep(0.3)
+    child = os.fork()
+    if child == 0:
+        end("child", 2)
+        assert tracing.flush(20)
+        sleep(1.5)
+        os._exit(0)
+    assert tracing.flush(20)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    here = tracing.status().destinations[0]
+    assert (here.ended, here.exported) == (3, 3), here
+"""
+IN_A_POOL = """
+    {patch}
+    import {library} as library
+    tracing = configure()
+    if {flushed}:
+        end("first")
+        assert tracing.flush(20)
+
+    def work():
+        end("pool", 5)
+        return {flushed} and tracing.flush(20)
+
+    if {library!r} == "gevent":
+        flushed = library.get_hub().threadpool.apply(work)
+    else:
+        from eventlet import tpool
+        flushed = tpool.execute(work)
+    assert flushed == {flushed}
+    end("late", 5)
+    assert tracing.flush(20)
+"""
 PATCHES = {
     "gevent": "from gevent import monkey; monkey.patch_all()",
     "eventlet": "import eventlet; eventlet.monkey_patch()",
@@ -288,3 +328,34 @@ def test_spans_arrive_where_gevent_leaves_threads_alone(tmp_path: Path) -> None:
         names = Counter(span.name for span in receiver.spans)
     assert ended.code == 0, ended.log
     assert names == {"late": 5}
+
+
+@pytest.mark.parametrize("flushed", [False, True], ids=["first of all", "and flush"])
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_spans_may_end_in_a_thread_of_the_pool(library: str, flushed: bool, tmp_path: Path) -> None:
+    require(library)
+    with OTLP_HTTP.receive() as receiver:
+        block = OTLP_HTTP.block("127.0.0.1", receiver.port)
+        block["processor"] = {"schedule_delay": 3600.0}
+        text = IN_A_POOL.format(library=library, patch=PATCHES[library], flushed=flushed)
+        ended = run_script(text, block, tmp_path)
+        names = Counter(span.name for span in receiver.spans)
+    assert ended.code == 0, ended.log
+    assert names == Counter(first=int(flushed), pool=5, late=5)
+    assert "Traceback" not in ended.log
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_fork_in_the_middle_of_an_export_sends_its_spans_once(
+    library: str, tmp_path: Path
+) -> None:
+    require(library)
+    with OTLP_HTTP.receive() as receiver:
+        receiver.respond_with(200, delay=1.0)
+        block = OTLP_HTTP.block("127.0.0.1", receiver.port)
+        block["processor"] = {"schedule_delay": 0.01}
+        text = FORKED.format(library=library, patch=PATCHES[library])
+        ended = run_script(text, block, tmp_path)
+        names = Counter(span.name for span in receiver.spans)
+    assert ended.code == 0, ended.log
+    assert names == {"parent": 3, "child": 2}
