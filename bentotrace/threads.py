@@ -39,9 +39,6 @@ _PAUSE_SECONDS = 0.005
 # The native ids of the threads that were started here while nothing was patched.
 _unpatched_threads: set[int] = set()
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_unpatched_threads.clear)
-
 
 def threading_state() -> object:
     """Return an object that differs before and after gevent or eventlet patches the process."""
@@ -209,7 +206,7 @@ def can_start_here() -> bool:
     none that runs. Without a patch every thread can start others.
     """
     library = _library()
-    if library is None or unpatched("_thread", "get_ident")() == _MAIN_THREAD:
+    if library is None or _system_thread() == _main_thread:
         return True
     parent = library.getcurrent().parent
     if library.__name__ == "gevent":
@@ -285,7 +282,19 @@ def _in_hub(library: Any) -> bool:
     return current is library.hubs.get_hub().greenlet
 
 
+def _system_thread() -> object:
+    """Return what identifies the calling thread of the system, whichever greenlet runs in it."""
+    return unpatched("_thread", "get_ident")()
+
+
+def _begin_in_child() -> None:
+    global _main_thread
+    _unpatched_threads.clear()
+    _main_thread = _system_thread()
+
+
 # Of a process that is patched already, the thread that imports this.
-_MAIN_THREAD = (
-    threading.main_thread().ident if _library() is None else unpatched("_thread", "get_ident")()
-)
+_main_thread: object = threading.main_thread().ident if _library() is None else _system_thread()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)
