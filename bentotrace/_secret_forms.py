@@ -50,6 +50,8 @@ _HTML_ESCAPES: tuple[dict[str, str], ...] = (
 )
 # Go and Ruby write these in JSON so that it can stand in HTML; PHP escapes the slash.
 _JSON_IN_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+# .NET writes these so by default, and PHP some of them when it is asked to.
+_JSON_IN_DOTNET = str.maketrans({c: f"\\u{ord(c):04X}" for c in "<>&'+`"})
 _URL_SAFE = str.maketrans("+/", "-_")
 
 
@@ -146,6 +148,10 @@ def _json_forms(text: str) -> Iterator[str]:
         yield escaped
         yield escaped.replace("/", "\\/")
         yield escaped.translate(_JSON_IN_HTML)
+        capital = re.sub(_JSON_ESCAPE, lambda found: "\\u" + found[0][2:].upper(), escaped)
+        capital = capital.replace('\\"', "\\u0022").translate(_JSON_IN_DOTNET)
+        yield capital
+        yield capital.replace("/", "\\/")
         yield re.sub(_JSON_ESCAPE, lambda found: "\\u" + found[0][2:].upper(), escaped)
 
 

@@ -202,7 +202,7 @@ def _message(answer: Answer, redaction: Redaction) -> str:
         except ValueError:
             return ""
     text = answer.body[:_WORDS_LIMIT].decode("utf-8", "replace")
-    if kind == "application/json":
+    if kind.endswith("json"):  # also the problem details of RFC 9457
         return _message_in_json(text)
     if kind == "text/html":
         # Its tags are removed, which may leave half of a secret with a "<" in it.

@@ -293,3 +293,15 @@ def test_importing_it_imports_nothing_that_a_start_does_without() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == []
+
+
+@pytest.mark.parametrize(
+    "quoted",
+    [r"Zq9\u002BxY/3kLm\u002BPw7abc==", r"Zq9\u002BxY\/3kLm\u002BPw7abc=="],
+    ids=["as .NET writes JSON", "with the slash escaped too"],
+)
+def test_a_token_is_masked_in_the_json_of_other_languages(quoted: str) -> None:
+    redaction = Redaction(["Bearer Zq9+xY/3kLm+Pw7abc=="])
+    assert (
+        redaction.line(f'{{"detail":"unknown token {quoted}"}}') == '{"detail":"unknown token ***"}'
+    )
