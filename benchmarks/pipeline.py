@@ -32,9 +32,8 @@ from spans import realistic
 
 import bentotrace
 from bentotrace.config.options import ProcessorOptions
-from bentotrace.pipeline.guard import Guard
-from bentotrace.pipeline.processor import BatchProcessor
-from bentotrace.pipeline.reports import Reports
+from bentotrace.delivery.guard import Guard, Reports
+from bentotrace.delivery.processor import BatchProcessor
 
 _PAUSE_EVERY = 1000
 _TIMEOUT = 120

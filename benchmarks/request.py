@@ -249,7 +249,7 @@ def is_ready(port: int) -> bool:
 
 def show(cases: Sequence[Case], measured: Sequence[Measured]) -> None:
     """Print the table."""
-    print("| case | p50 ms | p99 ms | requests/s | CPU µs per request | ours / theirs |")
+    print("| case | p50 ms | p99 ms | requests/s | CPU µs per request | bentotrace / other |")
     print("| --- | --- | --- | --- | --- | --- |")
     for number, (case, of_case) in enumerate(zip(cases, measured, strict=True)):
         latencies = sorted(of_case.latencies)
