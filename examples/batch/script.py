@@ -1,4 +1,4 @@
-"""A job that works through its input and ends; one trace a run."""
+"""Process standard input and end; each run is one trace."""
 
 import sys
 
@@ -10,13 +10,13 @@ tracer = trace.get_tracer("nightly")
 
 
 def weigh(line: str) -> int:
-    """Do the work for one line; an exception marks its span as failed."""
+    """Process one line; an exception marks its span as failed."""
     with tracer.start_as_current_span("weigh", attributes={"line": line}):
         return int(line)
 
 
 def main() -> int:
-    """Work through the lines of standard input."""
+    """Process the words of standard input."""
     total, failed = 0, 0
     with tracer.start_as_current_span("nightly run"):
         for line in sys.stdin.read().split():
@@ -28,7 +28,7 @@ def main() -> int:
     return 1 if failed else 0
 
 
-# Leaving the block exports what is queued, and tells how that went.
+# Leaving the block exports the queued spans, so the counts are final afterwards.
 with bentotrace.configure("tracing.yaml") as tracing:
     code = main()
 for destination in tracing.status().destinations:

@@ -1,4 +1,4 @@
-"""A service without a word of tracing but for the span of its own work."""
+"""A service without code for tracing, except for one span of its own."""
 
 from fastapi import FastAPI
 from opentelemetry import trace
@@ -9,12 +9,12 @@ tracer = trace.get_tracer("shop")
 
 @app.get("/price/{item}")
 def price(item: str) -> float:
-    """Tell what an item costs."""
+    """Return the price of an item."""
     with tracer.start_as_current_span("look up", attributes={"item": item}):
         return len(item) * 1.5
 
 
 @app.get("/healthz")
 def health() -> str:
-    """Say that all is well; not traced."""
+    """Return "ok"; this request is not traced."""
     return "ok"

@@ -1,4 +1,4 @@
-"""Calls the server once; the call is one trace through both processes."""
+"""Call the server once; the call is one trace in both processes."""
 
 import sys
 

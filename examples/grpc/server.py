@@ -1,4 +1,4 @@
-"""A gRPC server; its messages are plain UTF-8, so that the example needs no generated code."""
+"""A gRPC server; its messages are UTF-8 text, so the example needs no generated code."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ import grpc
 
 
 def greet(name: bytes, _context: grpc.ServicerContext) -> bytes:
-    """Answer one call."""
+    """Return a greeting."""
     return b"hello, " + name
 
 

@@ -10,7 +10,7 @@ tracing = bentotrace.configure("tracing.yaml")
 
 
 def shelf(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-    """Answer one request."""
+    """Return the path of the request."""
     start_response("200 OK", [("content-type", "text/plain")])
     return [environ["PATH_INFO"].encode()]
 

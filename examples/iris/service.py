@@ -13,7 +13,7 @@ tracer = trace.get_tracer("iris")
 
 @bentoml.service
 class IrisClassifier:
-    """Tells the species of irises by four lengths in cm: sepal, sepal's width, petal's, width."""
+    """Classifies irises by length and width of the sepal, length and width of the petal, in cm."""
 
     def __init__(self) -> None:
         iris = load_iris()
@@ -22,6 +22,6 @@ class IrisClassifier:
 
     @bentoml.api
     def classify(self, flowers: list[list[float]]) -> list[str]:
-        """Name the species of each flower."""
+        """Return the species of each flower."""
         with tracer.start_as_current_span("predict", attributes={"iris.flowers": len(flowers)}):
             return [str(self.species[number]) for number in self.model.predict(flowers)]

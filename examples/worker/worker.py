@@ -11,7 +11,7 @@ tracer = trace.get_tracer("resize")
 
 
 def resize(message: tuple[str, Mapping[str, str]]) -> str:
-    """Do one task, below the span that sent it."""
+    """Process one task, in the trace of the span that sent it."""
     name, carrier = message
     with tracer.start_as_current_span("resize", propagate.extract(carrier)) as span:
         span.set_attribute("process.pid", multiprocessing.current_process().pid or 0)
@@ -26,7 +26,7 @@ def main() -> None:
         propagate.inject(carrier)
         with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=3) as pool:
             print(*pool.map(resize, [(name, carrier) for name in "abcdefghij"], chunksize=1))
-            # Leaving the block would end the processes where they are.
+            # Leaving the block without this would terminate the processes.
             pool.close()
             pool.join()
 
