@@ -11,9 +11,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from bentotrace import _opentelemetry
+from bentotrace._version import __version__ as __version__
 from bentotrace.exceptions import (
     BentotraceError,
     BrokenPluginError,
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
     import os
 
     from bentotrace.config.load import Config
+    from bentotrace.delivery.health import OnExportError
+    from bentotrace.delivery.status import Status
     from bentotrace.pipeline.build import IfExists
-    from bentotrace.pipeline.guard import OnExportError
-    from bentotrace.pipeline.status import Status
     from bentotrace.pipeline.tracing import Tracing
+
+_opentelemetry.import_modules()
 
 __all__ = [
     "BentotraceError",
@@ -55,8 +59,6 @@ __all__ = [
     "status",
 ]
 
-__version__ = "0.1.0"
-
 
 def configure(
     source: str | os.PathLike[str] | Mapping[str, object] | None = None,
@@ -64,42 +66,46 @@ def configure(
     if_exists: IfExists = "error",
     service: str | None = None,
     on_export_error: OnExportError | None = None,
+    plugins: Iterable[object] = (),
     **overrides: Any,
 ) -> Tracing:
     """Build the pipeline and install its provider as the process's global.
 
     Args:
-        source: path of a YAML file, or a mapping; None takes the file that the variable
-            ``BENTOTRACE_CONFIG`` names, else the one of ``BENTOML_CONFIG``, else the ``OTEL_*``
-            variables alone.
-        if_exists: what to do when the process has a global provider: "error" raises, "attach"
-            adds the exporters to it, "keep" leaves it alone and uses nothing of the configuration.
-        service: the service of a BentoML file whose block is wanted; None takes the one that
-            ``OTEL_SERVICE_NAME`` names, else the only one that has a block of its own.
-        on_export_error: called with an :class:`~bentotrace.pipeline.status.ErrorStatus` for each
-            export that failed, in the thread that exports; what it raises is logged.
-        overrides: options that win over the variables and the file, as ``sample_rate=1.0``;
-            sections are mappings, as ``otlp={"protocol": "http"}``.
+        source: path of a YAML file, or a mapping; None reads the file in ``BENTOTRACE_CONFIG``,
+            else in ``BENTOML_CONFIG``, else the ``OTEL_*`` variables only.
+        if_exists: when the process has a global provider, "error" raises, "attach" adds the
+            exporters to it, "keep" ignores the configuration, "replace" shuts down the pipeline
+            of an earlier call, as in a notebook.
+        service: the service of a BentoML file; None means the one in ``OTEL_SERVICE_NAME``, else
+            the only one with a tracing block.
+        on_export_error: called with an :class:`~bentotrace.delivery.status.ErrorStatus` for each
+            failed export, in the exporting thread; exceptions are logged.
+        plugins: modules of exporters and extensions that need no entry point, as in a frozen
+            application; they override installed ones of the same name.
+        overrides: options that override variables and file, as ``sample_rate=1.0``; sections are
+            mappings, as ``otlp={"protocol": "http"}``.
 
     Returns:
         The running pipeline; it is shut down when the process exits.
 
     Raises:
-        ConfigError: the configuration has problems; all of them are told, with their places.
+        ConfigError: with all problems of the configuration and their positions.
         PluginError: the selected exporter cannot be used.
         ProviderExistsError: see ``if_exists``.
 
     With ``on_error="warn"`` or ``"disable"``, also in the file or as ``BENTOTRACE_ON_ERROR``, these
     are logged instead, and the service runs without tracing.
     """
-    from bentotrace.pipeline.build import install
-    from bentotrace.pipeline.start import start
+    from bentotrace.pipeline.build import check_if_exists, install, start
 
+    check_if_exists(if_exists)
     return start(
         source,
         lambda config: install(config, if_exists, on_export_error),
         service=service,
         overrides=overrides,
+        plugins=plugins,
     )
 
 
@@ -108,20 +114,21 @@ def build(
     *,
     service: str | None = None,
     on_export_error: OnExportError | None = None,
+    plugins: Iterable[object] = (),
     **overrides: Any,
 ) -> Tracing:
-    """Build the pipeline without touching any global.
+    """Build the pipeline without changing any global.
 
-    Takes and raises what :func:`configure` does, but for ``if_exists``.
+    Arguments and exceptions are those of :func:`configure`, without ``if_exists``.
     """
-    from bentotrace.pipeline.build import build_tracing
-    from bentotrace.pipeline.start import start
+    from bentotrace.pipeline.build import build_tracing, start
 
     return start(
         source,
         lambda config: build_tracing(config, on_export_error),
         service=service,
         overrides=overrides,
+        plugins=plugins,
     )
 
 
@@ -129,33 +136,29 @@ def load_config(
     source: str | os.PathLike[str] | Mapping[str, object] | None = None,
     *,
     service: str | None = None,
+    plugins: Iterable[object] = (),
     **overrides: Any,
 ) -> Config:
     """Read and check the configuration without building anything.
 
-    Takes and raises what :func:`configure` does, but for ``if_exists``.
+    Arguments and exceptions are those of :func:`configure`, without ``if_exists``.
     """
     from bentotrace.config.load import load_config as load
 
-    return load(source, overrides=overrides, service=service)
+    return load(source, overrides=overrides, service=service, plugins=plugins)
 
 
 def status() -> Status:
-    """Count the spans of every pipeline of this process, in the order in which they were built."""
-    from bentotrace.pipeline import lifetime
-    from bentotrace.pipeline.status import Status
+    """Return the counts of every pipeline of this process, in the order they were built."""
+    from bentotrace.delivery import process
+    from bentotrace.delivery.status import Status
 
-    return Status(
-        tuple(
-            destination
-            for pipeline in lifetime.pipelines()
-            for destination in pipeline.status().destinations
-        )
-    )
+    found = [pipeline.status().destinations for pipeline in process.pipelines()]
+    return Status(tuple(destination for each in found for destination in each))
 
 
 def __getattr__(name: str) -> Any:
-    """Import the classes of a running pipeline when somebody asks for them."""
+    """Import the classes of a running pipeline on first use."""
     if name == "Config":
         from bentotrace.config.load import Config
 

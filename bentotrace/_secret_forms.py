@@ -1,4 +1,4 @@
-"""The forms in which a receiver or a library may quote a secret."""
+"""The forms (encodings, escapes, parts) in which a message may quote a secret."""
 
 from __future__ import annotations
 
@@ -11,35 +11,22 @@ from urllib.parse import quote, unquote
 __all__ = ["SHORT", "SHORTEST", "forms_of", "has_scheme", "printable"]
 
 SHORT = 6
-"""A form of fewer characters may be an ordinary word, and is masked only where it stands alone."""
+"""A shorter form may be an ordinary word, and is masked only as a whole word."""
 
 SHORTEST = 3
-"""A form of fewer characters is never masked: "1" is a tenant, and in every second message."""
+"""A shorter form is never masked: "1" may be a tenant, and is in many messages."""
 
-# The words before a credential in a header such as Authorization; they are public.
-_SCHEMES = frozenset(
-    (
-        "api-key",
-        "api-token",
-        "apikey",
-        "aws4-hmac-sha256",
-        "basic",
-        "bearer",
-        "digest",
-        "hoba",
-        "key",
-        "negotiate",
-        "ntlm",
-        "sharedaccesssignature",
-        "sharedkey",
-        "token",
-    )
+# The public words before a credential in a header such as Authorization.
+_SCHEME = (
+    "api-key|api-token|apikey|aws4-hmac-sha256|basic|bearer|digest|hoba|key|negotiate|ntlm|"
+    "sharedaccesssignature|sharedkey|token"
 )
-# Strings, which are compiled when a secret is looked for.
+# Regular expressions as strings, to compile them only when there is a secret.
 _SEPARATORS = r"[\s;,]+"
 _PERCENT = "%[0-9A-F]{2}"
 _JSON_ESCAPE = r"\\u[0-9a-f]{4}"
-# What Python's quote(), its default, JavaScript, Go's PathEscape and this package's URLs leave.
+# Characters that are not quoted by Python's quote(), its default, JavaScript, Go's PathEscape,
+# and this package.
 _SAFE = ("", "/", "!'()*", "$&+=:@", "/%:@!$&'()*+,;=~-._")
 _HTML_ESCAPES: tuple[dict[str, str], ...] = (
     {'"': "&quot;", "'": "&#x27;"},
@@ -48,9 +35,9 @@ _HTML_ESCAPES: tuple[dict[str, str], ...] = (
     {'"': "&quot;"},
     {},
 )
-# Go and Ruby write these in JSON so that it can stand in HTML; PHP escapes the slash.
+# Go and Ruby escape these in JSON, for use in HTML; PHP escapes the slash.
 _JSON_IN_HTML = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
-# .NET writes these so by default, and PHP some of them when it is asked to.
+# .NET escapes these by default, and PHP some of them as an option.
 _JSON_IN_DOTNET = str.maketrans({c: f"\\u{ord(c):04X}" for c in "<>&'+`"})
 _URL_SAFE = str.maketrans("+/", "-_")
 
@@ -67,18 +54,22 @@ def forms_of(secrets: Iterable[str]) -> frozenset[str]:
 
 
 def printable(text: str) -> str:
-    """Return the text with one blank for every run of what is not printable, none at its ends."""
+    """Return the text stripped, with one blank for every run of unprintable characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def has_scheme(form: str) -> bool:
     """Return whether a form begins with a public word, as ``Bearer abc`` does."""
     scheme, space, _ = form.partition(" ")
-    return bool(space) and scheme.lower() in _SCHEMES
+    return bool(space) and _is_scheme(scheme)
+
+
+def _is_scheme(word: str) -> bool:
+    return re.fullmatch(_SCHEME, word.lower()) is not None
 
 
 def _plain_forms(secret: str) -> set[str]:
-    """Return the parts of a secret that are secrets themselves, decoded where they are encoded."""
+    """Return the parts of a secret that are secrets themselves, also decoded."""
     found: set[str] = set()
     if has_scheme(secret):
         scheme, _, credential = secret.partition(" ")
@@ -91,13 +82,13 @@ def _plain_forms(secret: str) -> set[str]:
     for part in re.split(_SEPARATORS, secret):
         value = part.partition("=")[2].strip("\"'")
         found.update(each for each in (part, value) if len(each) >= SHORT and "://" not in each)
-    found = {each for each in found if each.lower() not in _SCHEMES}
+    found = {each for each in found if not _is_scheme(each)}
     found |= {unquote(each) for each in found if "%" in each}
     return found
 
 
 def _password(credential: str) -> str:
-    """Return the password in a credential of basic authentication; the name when it is alone."""
+    """Return the password of a Basic credential; the name when there is no password."""
     try:
         decoded = binascii.a2b_base64(credential)
     except ValueError:
@@ -114,7 +105,7 @@ def _encoded_forms(plain: str) -> set[str]:
     """Return a plain secret in every encoding."""
     data = plain.encode("utf-8", "surrogateescape")
     forms = {plain, repr(data)[2:-1], *_base64_forms(data), *_escaped_forms(plain)}
-    # JSON in JSON, a page in JSON.
+    # JSON in JSON, HTML in JSON.
     forms.update([form for escaped in set(forms) for form in _json_forms(escaped)])
     forms.update(_percent_forms(data))
     if not plain.isascii():
@@ -156,7 +147,7 @@ def _json_forms(text: str) -> Iterator[str]:
 
 
 def _misread_forms(text: str) -> Iterator[str]:
-    """Yield what comes of reading UTF-8 as Latin-1, Latin-1 as UTF-8, and either as ASCII."""
+    """Yield the text with UTF-8 read as Latin-1, Latin-1 as UTF-8, and either as ASCII."""
     if text.isascii():
         return
     data = text.encode("utf-8", "surrogateescape")
@@ -168,13 +159,13 @@ def _misread_forms(text: str) -> Iterator[str]:
 
 
 def _base64_forms(data: bytes) -> Iterator[str]:
-    """Yield it in Base64, alone and in the middle of something else that was encoded with it."""
+    """Yield the data in Base64, alone and as part of longer data."""
     whole = _base64(data)
     found = [whole, whole.rstrip("=")]
     if len(data) >= SHORT:
         for before in range(3):
             text = _base64(bytes(before) + data)
-            # A character at the edges has bits of the neighbours.
+            # Characters at the edges contain bits of their neighbours.
             first, bits = (0, 2, 3)[before], 8 * (before + len(data))
             found.append(text[first : bits // 6])
     for form in found:

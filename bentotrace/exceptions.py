@@ -1,30 +1,30 @@
-"""Everything bentotrace raises on purpose.
+"""The exceptions of bentotrace.
 
 ::
 
     BentotraceError
-    ├── ConfigError               the configuration has problems; all of them are in it
-    ├── OptionError               one option's value is wrong (raised by an exporter's schema)
-    ├── ProviderExistsError       the process already has a global tracer provider
-    ├── SampleRateError           the sample rate of a running pipeline cannot be changed
-    ├── SpoolError                the directory of the spool cannot be used
-    └── PluginError               an exporter plugin cannot be used
-        ├── UnknownExporterError      nobody registered that name
-        ├── DuplicateExporterError    two distributions registered that name
-        ├── BrokenPluginError         its module or its hook raised
-        └── InvalidPluginError        its hook returned something else than it must
+    ├── ConfigError                   the configuration has problems
+    ├── OptionError                   an option's value is wrong (raised by an exporter's schema)
+    ├── ProviderExistsError           the process already has a global tracer provider
+    ├── SampleRateError               the sample rate of a running pipeline cannot be changed
+    ├── SpoolError                    the directory of the spool cannot be used
+    └── PluginError                   an exporter plugin cannot be used
+        ├── BlockedPluginError        the configuration does not let it be used
+        ├── UnknownExporterError      no distribution registers the name
+        ├── DuplicateExporterError    more than one distribution registers the name
+        └── BrokenPluginError         the plugin's module or hook raised
+            └── InvalidPluginError    the plugin does not keep the contract
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bentotrace.config.report import Problem
+from bentotrace.problems import Problem
 
 __all__ = [
     "BentotraceError",
+    "BlockedPluginError",
     "BrokenPluginError",
     "ConfigError",
     "DuplicateExporterError",
@@ -39,7 +39,7 @@ __all__ = [
 
 
 class BentotraceError(Exception):
-    """The root of the tree."""
+    """The base class of all exceptions of bentotrace."""
 
 
 class ConfigError(BentotraceError):
@@ -58,20 +58,19 @@ class ConfigError(BentotraceError):
 
 
 class OptionError(BentotraceError, ValueError):
-    """An option's value is wrong in a way that only several options together show.
+    """An option's value does not fit to other options.
 
-    An exporter's options class raises it from ``__attrs_post_init__``; the message then reaches
-    the user with the position of that option.
+    Raise it in ``__attrs_post_init__`` of an exporter's options class; it is reported with the
+    option's position.
 
     Attributes:
-        option: dotted name of the option within the exporter's section, as ``http.headers``.
-        reason: what is wrong, and what to write instead.
+        option: dotted name of the option in the exporter's section, such as ``http.headers``.
+        reason: what is wrong and how to fix it.
     """
 
     def __init__(self, option: str, reason: str) -> None:
         super().__init__(option, reason)
-        self.option = option
-        self.reason = reason
+        self.option, self.reason = option, reason
 
     def __str__(self) -> str:
         return f"{self.option}: {self.reason}"
@@ -102,7 +101,7 @@ class SampleRateError(BentotraceError):
     """The sample rate of a running pipeline cannot be changed.
 
     Attributes:
-        reason: why, and what to do.
+        reason: the reason and how to fix it.
     """
 
     def __init__(self, reason: str) -> None:
@@ -117,19 +116,18 @@ class SpoolError(BentotraceError):
     """The directory of the spool cannot be used.
 
     Attributes:
-        path: the file that was to be written there.
+        path: the file that cannot be written.
         reason: what is wrong.
     """
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
+        self.path, self.reason = path, reason
 
     def __str__(self) -> str:
         return (
             f"the spool {self.path} cannot be used: {self.reason};\n"
-            f"name a directory in spool.path that this process may write to, or leave it out"
+            f"set spool.path to a directory that this process may write to, or remove it"
         )
 
 
@@ -137,14 +135,20 @@ class PluginError(BentotraceError):
     """An exporter plugin cannot be used."""
 
 
+class BlockedPluginError(PluginError):
+    """The configuration does not let the plugin be used."""
+
+
 class UnknownExporterError(PluginError):
-    """Nobody registered an exporter of that name.
+    """No distribution registers an exporter with the name.
 
     Attributes:
-        name: the name that was asked for.
-        valid: the names that are installed.
-        closest: the installed name most like it, if one is.
-        install: the requirement that brings the name, if it is a known one.
+        name: the unknown name.
+        valid: the installed names.
+        closest: the most similar of the installed names, if any.
+        install: the requirement that installs a well-known name.
+        obstacles: reasons why plugins may be missing, one sentence each.
+        foreign: the installed names of exporters published for OpenTelemetry itself.
     """
 
     def __init__(
@@ -153,40 +157,42 @@ class UnknownExporterError(PluginError):
         valid: Sequence[str],
         closest: str | None = None,
         install: str | None = None,
+        obstacles: Sequence[str] = (),
+        foreign: Sequence[str] = (),
     ) -> None:
-        super().__init__(name, valid, closest, install)
-        self.name = name
-        self.valid = tuple(valid)
-        self.closest = closest
-        self.install = install
+        super().__init__(name, valid, closest, install, obstacles, foreign)
+        self.name, self.valid, self.closest = name, tuple(valid), closest
+        self.install, self.obstacles, self.foreign = install, tuple(obstacles), tuple(foreign)
 
     @property
     def hint(self) -> str:
-        """What to do about it."""
+        """How to fix it."""
         if self.install is not None:
             install = f"pip install '{self.install}'"
             return install if self.closest is None else f"write {self.closest}, or {install}"
-        valid = f"installed are {', '.join(self.valid)}"
+        # "none" is valid, but not an exporter.
+        installed = [name for name in self.valid if name != "none"]
+        valid = f"installed are {', '.join(installed)}"
+        if self.foreign:
+            valid += f"; of OpenTelemetry's own: {', '.join(self.foreign)}"
         return valid if self.closest is None else f"did you mean {self.closest}? {valid}"
 
     def __str__(self) -> str:
-        return f"no exporter named {self.name!r}; {self.hint}"
+        return "; ".join((f"no exporter named {self.name!r}", self.hint, *self.obstacles))
 
 
 class DuplicateExporterError(PluginError):
-    """Two or more distributions registered the same name.
+    """More than one distribution registers the same name.
 
     Attributes:
         name: the name.
-        claims: one description per claim, as ``module (distribution version)``.
-        what: what it is the name of, "exporter" or "extension".
+        claims: the entry points, each as ``name = module (distribution version)``.
+        what: "exporter" or "extension".
     """
 
     def __init__(self, name: str, claims: Sequence[str], what: str = "exporter") -> None:
         super().__init__(name, claims, what)
-        self.name = name
-        self.claims = tuple(claims)
-        self.what = what
+        self.name, self.claims, self.what = name, tuple(claims), what
 
     def __str__(self) -> str:
         return (
@@ -201,18 +207,16 @@ class BrokenPluginError(PluginError):
     Attributes:
         claim: entry point, distribution and version.
         reason: what happened.
-        what: what it is, "exporter plugin" or "extension".
+        what: "exporter plugin" or "extension".
     """
 
     def __init__(self, claim: str, reason: str, what: str = "exporter plugin") -> None:
         super().__init__(claim, reason, what)
-        self.claim = claim
-        self.reason = reason
-        self.what = what
+        self.claim, self.reason, self.what = claim, reason, what
 
     def __str__(self) -> str:
         return f"{self.what} {self.claim} is broken: {self.reason}"
 
 
 class InvalidPluginError(BrokenPluginError):
-    """A plugin loaded, but does not keep the contract of :mod:`bentotrace.hookspecs`."""
+    """A plugin was loaded, but does not keep the contract of :mod:`bentotrace.hookspecs`."""

@@ -1,34 +1,24 @@
-"""What a plugin author imports: the descriptor, its context, and the options of its schema.
+"""The descriptor of a plugin, its context, and the options of its schema, for plugin authors.
 
-A complete plugin is shown in :mod:`bentotrace.hookspecs`.
+:mod:`bentotrace.hookspecs` has a complete example.
 """
 
 from __future__ import annotations
 
 import enum
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import attrs
 from attrs import field, frozen
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from bentotrace.config.header_kind import HEADERS
-from bentotrace.config.hint_kind import kind_of
-from bentotrace.config.kind import Kind
-from bentotrace.config.kinds import (
-    ADDRESS,
-    DURATION,
-    NAMES,
-    PATTERNS,
-    PEM_FILE,
-    Address,
-    milliseconds,
-)
-from bentotrace.config.range import Range
 from bentotrace.redaction import Redaction, hide_named
+from bentotrace.schema.kinds import DURATION, NAMES, PATTERNS, Kind, milliseconds
+from bentotrace.schema.option import Option, Range, Variable, as_texts, as_variables, option
+from bentotrace.schema.tree import kind_of
+from bentotrace.transport.options import ADDRESS, HEADERS, PEM_FILE, URL, Address
 from bentotrace.transport.outcome import Outcome
 from bentotrace.transport.tls import TLSConfig
 
@@ -40,9 +30,12 @@ __all__ = [
     "NAMES",
     "PATTERNS",
     "PEM_FILE",
+    "URL",
     "Address",
     "BuildContext",
+    "Check",
     "ExporterPlugin",
+    "ExtensionPlugin",
     "Kind",
     "Option",
     "Range",
@@ -56,13 +49,18 @@ __all__ = [
 ]
 
 API_VERSION = 1
-"""The version of the plugin contract that this bentotrace speaks."""
-
-_METADATA_KEY = "bentotrace.option"
+"""The version of the plugin contract that this bentotrace supports."""
 
 
 class Stability(enum.Enum):
-    """How far a plugin can be relied on."""
+    """The maturity of a plugin.
+
+    Attributes:
+        STABLE: options and behavior keep to the rules of deprecation.
+        BETA: they may change in a minor version.
+        EXPERIMENTAL: they may change in any version.
+        DEPRECATED: it will be removed; selecting it logs a warning.
+    """
 
     STABLE = "stable"
     BETA = "beta"
@@ -70,166 +68,92 @@ class Stability(enum.Enum):
     DEPRECATED = "deprecated"
 
 
-@frozen
-class Variable:
-    """An environment variable that overrides an option.
-
-    Attributes:
-        name: the variable's name.
-        parse: its text (never blank) to a plain value for the option; ValueError when malformed.
-            None parses it as the option's kind does.
-    """
-
-    name: str
-    parse: Callable[[str], Any] | None = None
-
-
-def _variables(names: Sequence[str | Variable]) -> tuple[Variable, ...]:
-    return tuple(Variable(name) if isinstance(name, str) else name for name in names)
-
-
-@frozen
-class Option:
-    """What is known of an option besides its attrs field: one record feeds everything.
-
-    Attributes:
-        help: one sentence for the user.
-        env: the variables that override it; the first that is set wins.
-        secret: whether its value must never be shown.
-        unit: unit of the number, as "bytes".
-        kind: how its values are read; None takes it from the field's annotation.
-        old_names: names that it had at the top of its exporter's section, or of the block; they
-            still work, with a note.
-    """
-
-    help: str
-    env: tuple[Variable, ...] = ()
-    secret: bool = False
-    unit: str | None = None
-    kind: Kind | None = None
-    old_names: tuple[str, ...] = ()
-
-    @staticmethod
-    def of(attribute: attrs.Attribute[Any]) -> Option:
-        """Find the record of a field; a field made without :func:`option` has an empty one."""
-        found = attribute.metadata.get(_METADATA_KEY)
-        return found if isinstance(found, Option) else Option(help="")
-
-
-def _repr_hidden(value: Any) -> str:
-    """Write a value without the credentials of URLs and what keys in it call secret."""
-    return repr(hide_named(value))
-
-
-def option(
-    *,
-    help: str,  # noqa: A002 - the field's own term, as in argparse and click
-    default: Any = attrs.NOTHING,
-    factory: Callable[[], Any] | None = None,
-    env: Sequence[str | Variable] = (),
-    secret: bool = False,
-    unit: str | None = None,
-    kind: Kind | None = None,
-    old_names: Sequence[str] = (),
-    validator: Any = None,
-) -> Any:
-    """Declare one option of a schema, as a field of an attrs class.
-
-    A field whose annotation is an attrs class is a section of its own. The field's annotation says
-    the type; ``X | None`` with default None means "may be left out".
-
-    Args:
-        help: one sentence for the user.
-        default: value when nobody gives one; without it the option is required.
-        factory: makes the default instead.
-        env: names of the variables that override it, or :class:`Variable`; the first set wins.
-        secret: keeps the value out of repr, messages, and all output.
-        unit: unit of the number, as "bytes"; durations are always seconds.
-        kind: how values are read, such as :data:`DURATION` or :data:`HEADERS`.
-        old_names: names that it had at the top of its exporter's section; they still work.
-        validator: attrs validator(s), such as :class:`Range`; each raises ValueError.
-    """
-    record = Option(
-        help=help,
-        env=_variables(env),
-        secret=secret,
-        unit=unit,
-        kind=kind,
-        old_names=tuple(old_names),
-    )
-    if factory is not None:
-        default = attrs.Factory(factory)
-    return field(
-        default=default,
-        validator=validator,
-        repr=_repr_hidden if not secret else False,
-        kw_only=True,
-        metadata={_METADATA_KEY: record},
-    )
-
-
 def exporter_timeout(text: str) -> float:
-    """Read ``OTEL_EXPORTER_*_TIMEOUT`` into seconds.
+    """Parse ``OTEL_EXPORTER_*_TIMEOUT`` into seconds.
 
-    The specification says milliseconds, Python's exporters read seconds. A bare number under 100
-    is taken as seconds, from 100 on as milliseconds; with a unit it is what it says.
+    The unit is milliseconds in the specification, and seconds in OpenTelemetry's Python exporters.
+    A number without a unit is in seconds below 100, and in milliseconds from 100.
     """
     seconds: float = DURATION.parse(text)
     bare = text.strip().replace(".", "", 1).isdigit()
     return seconds / 1000.0 if bare and seconds >= 100 else seconds
 
 
-def _timeout_variables(names: Sequence[str | Variable]) -> tuple[Variable, ...]:
-    return tuple(
-        Variable(name, exporter_timeout) if isinstance(name, str) else name for name in names
-    )
+def _timeout_variables(names: str | Variable | Sequence[str | Variable]) -> tuple[Variable, ...]:
+    return as_variables(names, exporter_timeout, "timeout_env")
+
+
+def _lines(texts: str | Sequence[str]) -> tuple[str, ...]:
+    return as_texts(texts, "a field of Target")
+
+
+def _names(texts: str | Sequence[str]) -> tuple[str, ...]:
+    return as_texts(texts, "credentials")
 
 
 @frozen
 class Target:
-    """Where an exporter's spans go, for the start-up line, and for the command's diagnoses.
+    """Where an exporter's spans go, for the startup log and ``bentotrace doctor``.
 
     Attributes:
-        protocol: what is spoken, as "grpc"; "" when there is nothing to tell apart.
+        protocol: the protocol, such as "grpc"; "" if the exporter has only one.
         endpoint: the final endpoint, without credentials.
-        warnings: what about it is likely a mistake, a line each, with the fix.
-        notes: what is worth knowing of it and no mistake, a line each.
-        tls: the files of an encrypted connection; None for a plaintext one, or when unknown.
-        headers: the names of the headers that go with every request, without those that the
-            transport sets itself.
+        warnings: likely mistakes and their fixes, one line each.
+        notes: other remarks, one line each.
+        tls: the files of an encrypted connection; None for a plaintext or unknown one.
+        headers: the names of the headers of every request, without those that the transport sets.
     """
 
     protocol: str
-    endpoint: str = field(repr=_repr_hidden)
-    warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+    endpoint: str = field(repr=lambda value: repr(hide_named(value)))
+    warnings: tuple[str, ...] = field(default=(), converter=_lines)
+    notes: tuple[str, ...] = field(default=(), converter=_lines)
     tls: TLSConfig | None = None
-    headers: tuple[str, ...] = ()
+    headers: tuple[str, ...] = field(default=(), converter=_lines)
 
 
-def _ignore(*_told: object) -> None:
-    """Take what is told and do nothing with it."""
+@frozen
+class Check:
+    """The result of a step that a plugin adds to ``bentotrace doctor``.
+
+    Attributes:
+        name: one to three words.
+        ok: whether it succeeded.
+        message: the observation, in one line.
+        fix: what to do about a failure, in a sentence or two.
+    """
+
+    name: str
+    ok: bool
+    message: str
+    fix: str = ""
+
+
+def _ignore(*_arguments: object) -> None:
+    pass
 
 
 @frozen
 class BuildContext:
-    """What is common to all exporters; passed to ``create``.
+    """The settings and services common to all exporters; passed to ``create``.
 
     Attributes:
-        timeout: seconds that one ``export`` may take, retries included.
-        max_tag_value_length: attribute values are cut to this many characters before they reach
-            an exporter; None when they are not.
+        timeout: seconds that one ``export`` may take, including retries.
+        max_tag_value_length: the length to which attribute values are truncated before they reach
+            an exporter; None for no limit.
         resource: the resource of the provider.
         service_name: ``service.name`` of the resource.
-        logger: where the exporter logs.
-        user_agent: for transports that name their client.
-        report: tells what became of so many spans of the running ``export``; call it once per
-            request. Counts, log lines and ``status()`` then carry the reason. An exporter that
-            never calls it is counted by its result alone.
-        drop: tells that so many spans of the running ``export`` are withheld from the receiver, and
-            the reason in a word or two, under which they are counted as dropped; for extensions.
-        redaction: masks the secrets of the whole configuration. Hand it to the transports, and
-            pass words of a receiver through its ``line`` before they are cut or shown.
+        logger: the exporter's logger.
+        user_agent: the name of the client in requests.
+        report: reports the outcome of ``n`` spans of the running ``export``; call it once per
+            request. Counts, log and ``status()`` then show the reason. Without it, the spans are
+            counted by the result of ``export``.
+        drop: counts ``n`` spans of the running ``export`` as dropped, with a reason of one or two
+            words; for extensions that withhold spans.
+        redaction: masks the secrets of the whole configuration. Pass it to the transports, and pass
+            text from a receiver through its ``line`` before you truncate or log it.
+        exporter: the exporter type of the destination.
+        endpoint: the endpoint of the destination, without credentials; "" if unknown.
     """
 
     timeout: float
@@ -241,31 +165,41 @@ class BuildContext:
     report: Callable[[Outcome, int], None] = _ignore
     drop: Callable[[int, str], None] = _ignore
     redaction: Redaction = field(factory=Redaction)
+    exporter: str = ""
+    endpoint: str = ""
 
     def report_retry(self, outcome: Outcome) -> None:
-        """Tell why an attempt of the running ``export`` failed that is made again.
+        """Report a failed attempt of the running ``export`` that will be retried.
 
-        Where the process ends before the ``export`` does, that is the reason of the loss.
+        It is the reason for the loss if the process exits before ``export`` returns.
         """
         self.report(outcome, 0)
 
 
 @frozen(kw_only=True)
 class ExporterPlugin:
-    """Describes one exporter; what the hook ``bentotrace_exporter`` returns.
+    """The description of an exporter, which the hook ``bentotrace_exporter`` returns.
 
     Attributes:
         name: the exporter type; the same as the entry point's name.
-        config: the attrs class of its section; fields made with :func:`option`.
-        create: makes the exporter. It opens no socket and starts no thread, and every call
-            gives an exporter of its own.
+        config: the attrs class of its section, with fields made by :func:`option`.
+        create: creates a new exporter at each call, without opening a socket or starting a thread.
         summary: one line for ``bentotrace plugins``.
-        stability: how far it can be relied on.
-        extra: requirement that brings its dependencies, as ``bentotrace[otlp]``.
-        timeout_env: the variables that override the common ``timeout`` for this exporter; a name
-            alone is read as :func:`exporter_timeout` does.
-        target: tells where the spans go; it imports nothing that only ``create`` needs.
-        api_version: version of the contract it was written for.
+        stability: its maturity.
+        extra: the requirement that installs its dependencies, such as ``bentotrace[otlp]``.
+        timeout_env: the variables that override the common ``timeout`` for this exporter; a
+            plain name is parsed by :func:`exporter_timeout`.
+        target: returns where the spans go, without importing what only ``create`` needs.
+        credentials: the dotted names of the options that hold credentials, for advice on a
+            rejection; by default ``headers``.
+        advise: returns what a failure of this backend means and what to do, in a sentence or two
+            for the log and ``bentotrace doctor``; None or "" for the general advice. Called with
+            the options and the outcome, in the exporting thread.
+        checks: yields further steps of ``bentotrace doctor``, such as whether a table exists, each
+            when it ends. Called with the options and a context after the test export, unless that
+            did not reach the receiver; it may connect, within ``context.timeout``.
+        api_version: the version of the plugin contract that it was written for; by default that of
+            the marker :data:`bentotrace.hookspecs.hookimpl`.
     """
 
     name: str
@@ -276,4 +210,38 @@ class ExporterPlugin:
     extra: str | None = None
     timeout_env: tuple[Variable, ...] = field(default=(), converter=_timeout_variables)
     target: Callable[[Any], Target] | None = None
-    api_version: int = API_VERSION
+    credentials: tuple[str, ...] = field(default=(), converter=_names)
+    advise: Callable[[Any, Outcome], str | None] | None = None
+    checks: Callable[[Any, BuildContext], Iterable[Check]] | None = None
+    api_version: int | None = None
+
+
+@frozen
+class _NoOptions:
+    """The options of an extension without options."""
+
+
+@frozen(kw_only=True)
+class ExtensionPlugin:
+    """The description of an extension, which the hook ``bentotrace_extension`` returns.
+
+    Attributes:
+        name: its name in ``extensions``, and of its section; the same as the entry point's name.
+        wrap: returns an exporter that wraps another one; called with the options, the exporter and
+            the context, once for each destination, when the pipeline is built. It opens nothing.
+            The new exporter passes batches, ``shutdown`` and ``force_flush`` to the other one, and
+            returns its results. It never changes a span: it passes a new one that it creates. It
+            reports a span that it withholds by ``context.drop(1, "reason")``.
+        summary: one line for ``bentotrace plugins``.
+        config: the attrs class of its section, with fields made by :func:`option`; none is named
+            ``destinations``, the key with options for single exporter types.
+        stability: its maturity.
+        api_version: as in :class:`ExporterPlugin`.
+    """
+
+    name: str
+    wrap: Callable[[Any, SpanExporter, BuildContext], SpanExporter]
+    summary: str
+    config: type = _NoOptions
+    stability: Stability = Stability.STABLE
+    api_version: int | None = None

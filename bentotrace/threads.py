@@ -1,8 +1,8 @@
 """Threads and waiting, in a process that gevent or eventlet may patch at any moment.
 
 Both replace parts of ``threading``, ``socket`` and ``time``, so that other greenlets run while one
-waits. Waiting on a lock that is older than the patch blocks all of them, and a thread that is older
-has no event loop, which the replaced parts need.
+waits. Waiting on a lock from before the patch blocks all greenlets, and a thread from before the
+patch has no event loop, which the replaced parts need.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import _thread
 import contextvars
 import os
+import signal
 import sys
 import threading
 import time
@@ -18,13 +19,18 @@ from contextlib import suppress
 from types import BuiltinFunctionType
 from typing import Any, TypeVar
 
+from bentotrace.interruptions import release, unlocked
+
 __all__ = [
     "Signal",
+    "call_before_join",
     "call_blocking",
+    "call_in_main_thread",
     "can_start_here",
     "can_wake_others",
     "home",
     "make_thread",
+    "pause",
     "run_from_signal",
     "start_thread",
     "started_before_patch",
@@ -35,7 +41,13 @@ __all__ = [
 T = TypeVar("T")
 
 _PAUSE_SECONDS = 0.005
+# With a sleep of 0, Python up to 3.10 takes the interpreter back before another thread wakes up.
+_YIELD_SECONDS = 0 if os.name == "nt" or sys.version_info >= (3, 11) else 1e-6
 
+# What call_before_join has registered.
+_called_before_join: list[object] = []
+# What call_in_main_thread passes to the interpreter, which keeps no reference.
+_callbacks: list[object] = []
 # The native ids of the threads that were started here while nothing was patched.
 _unpatched_threads: set[int] = set()
 
@@ -53,8 +65,7 @@ def home() -> tuple[int, object]:
 def started_before_patch() -> bool:
     """Return whether the calling thread is older than the patch of this process.
 
-    Such a thread finishes what it has begun, with the objects that it has. It opens no connection
-    and does not wait any more.
+    Such a thread must open no connection and not wait any more.
     """
     return (
         bool(_unpatched_threads)
@@ -63,19 +74,18 @@ def started_before_patch() -> bool:
     )
 
 
-def start_thread(run: Callable[[], object], name: str) -> threading.Thread:
-    """Start a daemon thread; a greenlet in a patched process.
+def make_thread(run: Callable[[], object], name: str) -> threading.Thread:
+    """Return a daemon thread, for the caller to start; a greenlet in a patched process.
+
+    What it calls should be imported before: a child that is forked during an import waits for ever
+    when it imports the same module.
+
+    In an interpreter without daemon threads it is another thread, which must end when the function
+    of :func:`call_before_join` is called.
 
     Raises:
-        RuntimeError: the interpreter starts no thread.
+        RuntimeError: the interpreter permits no such thread.
     """
-    thread = make_thread(run, name)
-    thread.start()
-    return thread
-
-
-def make_thread(run: Callable[[], object], name: str) -> threading.Thread:
-    """Return a daemon thread that is to be started at once; a greenlet in a patched process."""
     native = type(_thread.start_new_thread) is BuiltinFunctionType
     pid = os.getpid()
     parked = _thread.allocate_lock()
@@ -84,11 +94,12 @@ def make_thread(run: Callable[[], object], name: str) -> threading.Thread:
         number = threading.get_native_id()
         if native:
             _unpatched_threads.add(number)
+            _leave_signals_to_uwsgi()
         try:
             run()
         finally:
-            # threading no longer has this thread in its list after a patch, nor the copy of a
-            # greenlet in a forked child, and would write a KeyError to standard error at its end.
+            # After a patch, or as a greenlet copied by a fork, this thread is not in threading's
+            # list any more, so that its end would write a KeyError to standard error.
             if started_before_patch():
                 parked.acquire()
                 parked.acquire()
@@ -96,11 +107,57 @@ def make_thread(run: Callable[[], object], name: str) -> threading.Thread:
                 _leave_to_loop()
             _unpatched_threads.discard(number)
 
-    return threading.Thread(target=run_and_park, name=name, daemon=True)
+    daemon = _permits_daemons()
+    if not daemon and not _called_before_join:
+        raise RuntimeError("this interpreter permits no daemon threads")
+    return threading.Thread(target=run_and_park, name=name, daemon=daemon)
+
+
+def call_before_join(function: Callable[[], object]) -> None:
+    """Call a function at the end of an interpreter without daemon threads, before it joins others.
+
+    Isolated subinterpreters of Python 3.12 and later are such interpreters.
+    """
+    if _called_before_join or _permits_daemons():
+        return
+    # There is no public way: atexit hooks run after all threads have ended.
+    register = getattr(threading, "_register_atexit", None)
+    if register is not None:
+        # Raises when the interpreter ends already.
+        with suppress(RuntimeError):
+            register(function)
+            _called_before_join.append(function)
+
+
+def _permits_daemons() -> bool:
+    try:
+        threading.Thread(daemon=True)
+    except RuntimeError:
+        return False
+    return True
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread; from the event loop of greenlets, which cannot wait for it, a bit later."""
+    library = _library()
+    if library is not None and _in_hub(library):
+        library.spawn(thread.start)
+    else:
+        thread.start()
+
+
+def _leave_signals_to_uwsgi() -> None:
+    """Block the signals that end a worker of uWSGI in the calling thread.
+
+    A worker exits within the C handler of the first. While the main thread is in there, the system
+    would pass the second one, of its master, to this thread, which would exit at once.
+    """
+    if "uwsgi" in sys.modules:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGQUIT})
 
 
 def _leave_to_loop() -> None:
-    """Let the event loop go on without the calling greenlet, for good."""
+    """Switch to the event loop and never return."""
     library = _library()
     if library is not None:
         hubs = library if library.__name__ == "gevent" else library.hubs
@@ -108,43 +165,38 @@ def _leave_to_loop() -> None:
 
 
 class Signal:
-    """Wakes all threads that wait for a change.
+    """Wakes all threads that wait for a change; signal handlers and finalizers may notify.
 
-    No lock is held during the wait, so an exception that a signal handler raises there leaves
-    nothing locked. Any thread, signal handler and finalizer may notify.
+    No lock is held during the wait, so a signal handler that raises leaves nothing locked.
     """
 
     def __init__(self) -> None:
         self._waiters: list[Any] = []
 
     def notify(self) -> None:
-        """Let all who wait look again."""
+        """Make all waiting threads check their condition."""
         for waiter in list(self._waiters):
-            # It raises when the waiter has been woken already.
-            with suppress(RuntimeError):
-                waiter.release()
+            release(waiter)
 
     def wait_for(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait until the condition holds, at most ``timeout`` seconds.
+        """Wait at most ``timeout`` seconds until the condition holds, and return whether it does.
 
-        Args:
-            condition: what is waited for; call :meth:`notify` after each change of it.
-            timeout: seconds.
-
-        Returns:
-            Whether it holds.
+        Call :meth:`notify` after each change of the condition.
         """
-        end = time.monotonic() + timeout
+        if condition():
+            return True
+        with unlocked():
+            return self._wait_for(condition, time.monotonic() + timeout)
+
+    def _wait_for(self, condition: Callable[[], bool], end: float) -> bool:
         library = _library()
         if library is not None and not started_before_patch():
-            # What notifies may be a thread of the system, which cannot wake a greenlet.
+            # A system thread may notify, which cannot wake a greenlet.
             while not condition():
                 left = end - time.monotonic()
                 if left <= 0 or _in_hub(library):
                     return condition()
                 library.sleep(min(left, _PAUSE_SECONDS))
-            return True
-        if condition():
             return True
         waiter = _thread.allocate_lock()
         waiter.acquire()
@@ -160,15 +212,11 @@ class Signal:
 
 
 def call_blocking(function: Callable[[], T]) -> T:
-    """Call a function that blocks in C code, without holding up other greenlets.
-
-    Raises:
-        Exception: what the function raises.
-    """
+    """Call a function that blocks in C code, without blocking other greenlets."""
     library = _library()
     if library is None or started_before_patch() or _in_hub(library):
         return function()
-    # It carries the mark that suppresses instrumentation.
+    # The context suppresses instrumentation.
     context = contextvars.copy_context()
     started = False
 
@@ -185,12 +233,32 @@ def call_blocking(function: Callable[[], T]) -> T:
     except RuntimeError:
         if started:
             raise
-        # Python 3.12 and later start no thread while the process ends.
+        # Python 3.12 and later cannot start threads during exit.
         return function()
 
 
+def call_in_main_thread(function: Callable[[], object]) -> None:
+    """Call a function, which must not raise, in the main thread, the only one that sets signals.
+
+    In another thread this returns at once, and the function runs when the main thread next runs
+    Python code.
+    """
+    if _system_thread() == _main_thread:
+        function()
+        return
+    from ctypes import CFUNCTYPE, c_int, c_void_p, pythonapi
+
+    def call(_argument: object) -> int:
+        function()
+        return 0
+
+    callback = CFUNCTYPE(c_int, c_void_p)(call)
+    _callbacks.append(callback)
+    pythonapi.Py_AddPendingCall(callback, None)
+
+
 def unpatched(module: str, name: str) -> Any:
-    """Return a function of the standard library as it is without gevent and eventlet."""
+    """Return the original of a patched function of the standard library."""
     library = _library()
     if library is None:
         return getattr(sys.modules[module], name)
@@ -199,11 +267,26 @@ def unpatched(module: str, name: str) -> Any:
     return getattr(library.patcher.original(module), name)
 
 
-def can_start_here() -> bool:
-    """Return whether a greenlet that is started by the calling thread would run.
+def pause(seconds: float) -> bool:
+    """Let other threads and greenlets run, for 0 seconds or more; return False where none can.
 
-    It belongs to the event loop of that thread, and a thread of gevent's or eventlet's pool has
-    none that runs. Without a patch every thread can start others.
+    An event loop of greenlets cannot wait, nor can a thread that is older than the patch.
+    """
+    library = _library()
+    if library is None:
+        time.sleep(seconds or _YIELD_SECONDS)
+    elif _in_hub(library) or started_before_patch():
+        return False
+    else:
+        library.sleep(seconds)
+    return True
+
+
+def can_start_here() -> bool:
+    """Return whether a greenlet that the calling thread starts would run.
+
+    A greenlet belongs to the event loop of its thread; threads of gevent's or eventlet's pool run
+    none. Without a patch every thread can start others.
     """
     library = _library()
     if library is None or _system_thread() == _main_thread:
@@ -223,9 +306,9 @@ def can_wake_others() -> bool:
 def run_from_signal(function: Callable[[], object]) -> None:
     """Call a function that waits, from a signal handler.
 
-    In a patched process the handler may have interrupted any greenlet, including the exporting one
-    and the event loop, while it held any lock. There the function runs in a new greenlet, and this
-    may return before it has run.
+    In a patched process the handler may have interrupted any greenlet, also the exporting one or
+    the event loop, with locks held. There the function runs in a new greenlet, and this may return
+    before it has run.
     """
     library = _library()
     if library is None:
@@ -233,7 +316,7 @@ def run_from_signal(function: Callable[[], object]) -> None:
         return
     greenlet = library.spawn(function)
     if library.__name__ == "eventlet" and _in_hub(library):
-        # A signal does not end the sleep of eventlet's loop, of up to a minute: run the loop here.
+        # A signal does not interrupt the sleep of eventlet's loop, up to a minute, so run it here.
         hub = library.hubs.get_hub()
         while not greenlet.dead:
             hub.prepare_timers()
@@ -242,9 +325,9 @@ def run_from_signal(function: Callable[[], object]) -> None:
 
 
 def _call_in_thread(function: Callable[[], T], eventlet: Any) -> T:
-    """Call a function in a thread of the system.
+    """Call a function in a system thread.
 
-    Not by ``eventlet.tpool``, whose threads are gone in a forked child, where it waits for them.
+    In a forked child ``eventlet.tpool`` would wait for threads that do not exist there.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -264,7 +347,7 @@ def _call_in_thread(function: Callable[[], T], eventlet: Any) -> T:
 
 
 def _library() -> Any:
-    """Return gevent or eventlet, whichever has patched this process; None when nobody has."""
+    """Return gevent or eventlet if it has patched this process, else None."""
     monkey = sys.modules.get("gevent.monkey")
     if monkey is not None and any(map(monkey.is_module_patched, ("threading", "socket"))):
         return sys.modules["gevent"]
@@ -275,7 +358,7 @@ def _library() -> Any:
 
 
 def _in_hub(library: Any) -> bool:
-    """Return whether this runs in the event loop itself, in which nothing can wait."""
+    """Return whether this runs in the event loop itself, which cannot wait."""
     current = library.getcurrent()
     if library.__name__ == "gevent":
         return current is library.get_hub()
@@ -283,7 +366,7 @@ def _in_hub(library: Any) -> bool:
 
 
 def _system_thread() -> object:
-    """Return what identifies the calling thread of the system, whichever greenlet runs in it."""
+    """Return the identifier of the calling system thread, whichever greenlet runs in it."""
     return unpatched("_thread", "get_ident")()
 
 
@@ -293,7 +376,7 @@ def _begin_in_child() -> None:
     _main_thread = _system_thread()
 
 
-# Of a process that is patched already, the thread that imports this.
+# In a process that is patched already, the importing thread.
 _main_thread: object = threading.main_thread().ident if _library() is None else _system_thread()
 
 if hasattr(os, "register_at_fork"):

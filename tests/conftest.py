@@ -1,12 +1,24 @@
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
 import pytest
 
+from . import golden, slow_lines
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+with contextlib.suppress(ImportError):
+    from hypothesis import settings
+
+    # How long one example takes is the machine's affair.
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    pluginmanager.register(golden)
+    pluginmanager.register(slow_lines)
     parser.addoption(
         "--no-skips",
         action="store_true",

@@ -13,6 +13,7 @@ import urllib3
 from attrs import define, field
 
 from .e2e.processes import environment, stop
+from .ports import free_ports
 
 PATIENCE = 60.0
 
@@ -49,9 +50,9 @@ class Program:
         assert match is not None, f"no line with {pattern!r} in:\n" + "\n".join(self.lines)
         return match
 
-    def stop(self) -> int:
+    def stop(self, seconds: float = 10.0) -> int:
         """Send SIGTERM, wait, and give the exit code."""
-        return stop(self.process)
+        return stop(self.process, seconds)
 
 
 @contextmanager
@@ -90,6 +91,16 @@ def finished(
         text=True,
         timeout=PATIENCE,
     )
+
+
+def two_workers() -> list[str]:
+    """Give options with which uvicorn serves from two processes.
+
+    Long before these listen it binds the port, which the system may then give to another server.
+    And under load a worker may be silent for the 5 s after which it is ended.
+    """
+    (port,) = free_ports()
+    return ["--port", str(port), "--workers", "2", "--timeout-worker-healthcheck", "60"]
 
 
 def ask(url: str) -> tuple[int, bytes]:

@@ -1,4 +1,4 @@
-"""Servers on loopback that speak as much, or as little, as a test wants, and their certificates."""
+"""Servers on loopback that speak as much, or as little, as a test wants."""
 
 from __future__ import annotations
 
@@ -8,12 +8,25 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import trustme
 from attrs import Factory, define, frozen
+
+from bentotrace.testing.certificates import Certificates, make_certificates
+
+__all__ = [
+    "Certificates",
+    "Handler",
+    "Receiver",
+    "Request",
+    "Server",
+    "answering",
+    "hang",
+    "make_certificates",
+    "read_head",
+    "reply",
+    "running_servers",
+]
 
 Handler = Callable[[socket.socket], None]
 
@@ -77,6 +90,8 @@ class Server:
     def stop(self) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
+        # The last connection may have been accepted just now.
+        self._threads[0].join(5)
         self._listener.close()
         for connection in self._open:
             with contextlib.suppress(OSError):
@@ -170,41 +185,6 @@ def hang(connection: socket.socket) -> None:
     """Read and never answer, until the other side goes."""
     while connection.recv(1 << 20):
         pass
-
-
-@frozen
-class Certificates:
-    """The files and contexts of one authority."""
-
-    ca_file: str
-    cert_file: str
-    key_file: str
-    client_cert_file: str
-    client_key_file: str
-
-    def server_context(self, *, ask_client: bool = False) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.cert_file, self.key_file)
-        if ask_client:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(self.ca_file)
-        return context
-
-
-def make_certificates(folder: Path, *hosts: str, not_after: datetime | None = None) -> Certificates:
-    authority = trustme.CA()
-    server = authority.issue_cert(*hosts, not_after=not_after)
-    client = authority.issue_cert("client.example")
-    paths = {
-        "ca_file": [authority.cert_pem],
-        "cert_file": server.cert_chain_pems,
-        "key_file": [server.private_key_pem],
-        "client_cert_file": client.cert_chain_pems,
-        "client_key_file": [client.private_key_pem],
-    }
-    for name, blobs in paths.items():
-        (folder / name).write_bytes(b"".join(blob.bytes() for blob in blobs))
-    return Certificates(**{name: str(folder / name) for name in paths})
 
 
 @contextlib.contextmanager

@@ -12,14 +12,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
     Args:
-        arguments: without the program's name; None takes the process's.
+        arguments: without the program's name; None for those of the process.
 
     Returns:
-        0 when all is well, 1 when there is a problem, 2 when the arguments are wrong; a
-        subcommand may have more.
+        The exit code: 0 on success, 1 for a problem, 2 for invalid arguments; a subcommand may
+        have more.
     """
     try:
-        # Some commands import rich late; click alone comes with other packages.
+        # Some commands import rich late; click may be there alone, as a dependency of others.
         import click  # noqa: F401
         import rich  # noqa: F401
 

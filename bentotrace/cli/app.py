@@ -1,56 +1,81 @@
-"""The group of all subcommands, and what their errors look like."""
+"""The group of all subcommands, and the output of their errors."""
 
 from __future__ import annotations
 
 import errno
+import importlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Sequence
 
 import click
 
-from bentotrace import __version__
-from bentotrace.cli.demo import demo
-from bentotrace.cli.doctor import doctor
-from bentotrace.cli.explain import explain
-from bentotrace.cli.match import match
-from bentotrace.cli.plugins import plugins
-from bentotrace.cli.run import run as run_command
-from bentotrace.cli.schema import schema
-from bentotrace.cli.validate import validate
+from bentotrace._version import __version__
 from bentotrace.exceptions import BentotraceError
 
 __all__ = ["run"]
 
-# Sources: 128 + SIGPIPE, as a shell has it of a command that the signal ended; sysexits.h.
+# Sources: 128 + SIGPIPE, the exit code of a shell for a command that the signal ended; sysexits.h.
 _OUTPUT_ENDED = 141
 _OUTPUT_FAILED = 74
-# What writing to a file, a device or a pipe may meet; nothing but the output is written here.
+_COMMANDS = (
+    "demo",
+    "doctor",
+    "explain",
+    "match",
+    "new-exporter",
+    "plugins",
+    "run",
+    "schema",
+    "ui",
+    "validate",
+)
+# Errors of writing to a file, a device or a pipe; the commands write nothing but their output.
 _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The subcommands; each is in the module of its name, and is imported when it is used.
+
+    The viewer would otherwise wait half of its start for what the others need.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a subcommand; None is returned for another name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"bentotrace.cli.{name}")
+        command: click.Command = getattr(module, name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bentotrace")
 def _bentotrace() -> None:
     """From a YAML block and the OTEL_* environment to traces in your backend."""
 
 
-for _command in (demo, doctor, explain, match, plugins, run_command, schema, validate):
-    _bentotrace.add_command(_command)
-
-
 def run(arguments: Sequence[str]) -> int:
-    """Run a subcommand and turn its errors into messages and an exit code."""
+    """Run a subcommand, print its errors, and return the exit code."""
     _prepare_streams()
+    # The commands report what these log about variables.
+    for name in ("opentelemetry.attributes", "opentelemetry.sdk.resources"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
     try:
         code = _run_command(arguments)
         sys.stdout.flush()
+        return code
     except OSError as error:
         if error.errno not in _OUTPUT_ERRORS:
             raise
         return _end_without_output(error)
-    return code
 
 
 def _run_command(arguments: Sequence[str]) -> int:
@@ -60,14 +85,14 @@ def _run_command(arguments: Sequence[str]) -> int:
             args=list(arguments),
             prog_name="bentotrace",
             standalone_mode=False,
-            # Source: no-color.org; click does not look at it.
+            # Source: no-color.org; click does not read it.
             color=False if os.environ.get("NO_COLOR") else None,
         )
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except SystemExit as ending:
-        # When the reader of the output has gone, rich ends so, and click changes the streams, too.
+        # So does rich when the reader of the output has closed it; click then replaces the streams.
         if sys.stdout is stdout and not isinstance(ending.__context__, BrokenPipeError):
             raise
         return _OUTPUT_ENDED
@@ -84,20 +109,20 @@ def _prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
-            # It was closed, so nobody wants what goes there.
+            # It is closed, so its output is discarded.
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
         elif isinstance(stream, io.TextIOWrapper):
-            # What the terminal has no letter for is not worth a traceback.
+            # A character that the terminal cannot show must not be a traceback.
             stream.reconfigure(errors="backslashreplace")
 
 
 def _end_without_output(error: OSError) -> int:
-    """Say why the output is not whole, and keep the interpreter from trying again."""
+    """Print why the output is incomplete, and keep the interpreter from flushing it again."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
     if isinstance(error, BrokenPipeError):
-        # Who reads has seen enough.
+        # A reader such as head may close the pipe early.
         return _OUTPUT_ENDED
     click.echo(f"the output cannot be written: {error.strerror}", err=True)
     return _OUTPUT_FAILED

@@ -1,4 +1,4 @@
-"""``bentotrace doctor``: does a span arrive, and if not, why?"""
+"""``bentotrace doctor``: print whether a span arrives, and if not, why."""
 
 from __future__ import annotations
 
@@ -8,24 +8,36 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bentotrace.cli.reading import read_config
-from bentotrace.config.report import Position, Problem
+from bentotrace.cli.common import (
+    file_argument,
+    format_note,
+    format_option,
+    read_config,
+    service_option,
+    style_effect,
+)
+from bentotrace.config.effect import summarize
+from bentotrace.discovery.calls import HangError, call_bounded
 from bentotrace.doctor.verdict import Verdict
-from bentotrace.exceptions import BentotraceError, ConfigError
+from bentotrace.exceptions import BentotraceError, ConfigError, PluginError
+from bentotrace.problems import Position, Problem
 
 if TYPE_CHECKING:
     from bentotrace.config.load import Config
-    from bentotrace.doctor.examination import Diagnosis, Examination, State, Step
+    from bentotrace.doctor.report import Diagnosis, Examination, State, Step
 
 __all__ = ["doctor"]
 
-_CALLED_WRONGLY = 2
+_INVALID_ARGUMENTS = 2
 _LINE_WIDTH = 100
+# Imports of a large package may take several.
+_LOAD_SECONDS = 20.0
 _NAME_WIDTH = 15
 _NO_BREAK = "\u00a0"
 
@@ -40,75 +52,68 @@ _STYLES: Mapping[str, Mapping[str, Any]] = {
 
 
 def _exit_codes() -> str:
-    rows = {_CALLED_WRONGLY: ("", "the command was called wrongly")}
     lines = [(verdict.exit_code, verdict.word, verdict.title) for verdict in Verdict]
-    lines += [(code, *words) for code, words in rows.items()]
+    lines.append((_INVALID_ARGUMENTS, "", "the arguments are invalid"))
     table = "\n".join(f"  {code:>2}  {word:<20} {title}" for code, word, title in sorted(lines))
     return f"\b\nexit codes and verdicts:\n{table}"
 
 
 @click.command(epilog=_exit_codes())
-@click.argument("file", type=click.Path(), required=False)
-@click.option("--service", help="The service of a BentoML file whose block is meant.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
-def doctor(file: str | None, service: str | None, as_json: bool) -> int:
-    """Send one span to every destination of FILE, and tell what became of it.
+@file_argument
+@service_option
+@format_option()
+@click.option("--json", "as_json", is_flag=True, hidden=True)
+def doctor(file: str | None, service: str | None, form: str, as_json: bool) -> int:
+    """Send one span to every destination of FILE, and print whether it arrived.
 
-    The real exporters send it, past sampling and queue, and every step is told: name resolution,
-    connection, TLS, protocol, authentication, path, answer; where one fails, with what to do.
+    The real exporters send it, past sampling and queue. Every step is printed: name resolution,
+    connection, TLS, protocol, authentication, path, response; and what to do when one fails.
 
-    FILE is the one that BENTOTRACE_CONFIG names, or BENTOML_CONFIG, when it is left out. Secrets
-    are shown as ***. With several destinations the exit code is that of the first that fails.
+    FILE defaults to the file that BENTOTRACE_CONFIG or BENTOML_CONFIG names. Secrets are shown as
+    ***. With several destinations the exit code is that of the first that fails.
     """
+    from rich.console import Console
+
+    from bentotrace.doctor.examine import examine
+    from bentotrace.doctor.report import Examination
+
     # gRPC's core otherwise logs every handshake that fails.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # The former name of --format json.
+    as_json = as_json or form == "json"
+    effect = ""
     try:
-        config = read_config(file, service)
+        config = _read_config(file, service)
     except BentotraceError as error:
         if not as_json:
             raise
-        click.echo(_json(_undone(error)))
-        return Verdict.CONFIGURATION.exit_code
-    examination = _examine(config)
-    if as_json:
-        click.echo(_json(examination.as_dict()))
+        problems = error.problems if isinstance(error, ConfigError) else ()
+        problems = problems or (Problem(Position(""), "", str(error)),)
+        examination = Examination("", (), nothing=Verdict.CONFIGURATION, problems=tuple(problems))
     else:
+        effect = summarize(config)
+        # Passed explicitly, because sys.stderr is replaced while the exporter runs.
+        with Console(file=sys.stderr).status("sending one span to every destination …"):
+            examination = examine(config)
+    if as_json:
+        click.echo(json.dumps({"effect": effect, **examination.as_dict()}, indent=2))
+    else:
+        click.echo(f"{click.style(examination.source, bold=True)}: {style_effect(effect)}")
         _print(examination)
     return examination.verdict.exit_code
 
 
-def _examine(config: Config) -> Examination:
-    from rich.console import Console
-
-    from bentotrace.doctor.examine import examine
-
-    # The stream itself: what an exporter prints is kept off sys.stderr meanwhile.
-    waiting = Console(file=sys.stderr)
-    with waiting.status("sending one span to every destination …"):
-        return examine(config)
-
-
-def _undone(error: BentotraceError) -> dict[str, Any]:
-    problems: Sequence[Problem] = [Problem(Position(""), "", str(error))]
-    if isinstance(error, ConfigError):
-        problems = error.problems
-    return {
-        "good": False,
-        "verdict": Verdict.CONFIGURATION.word,
-        "exit_code": Verdict.CONFIGURATION.exit_code,
-        "source": "",
-        "problems": [problem.as_dict() for problem in problems],
-        "notes": [],
-        "destinations": [],
-    }
-
-
-def _json(found: dict[str, Any]) -> str:
-    return json.dumps(found, indent=2)
+def _read_config(file: str | None, service: str | None) -> Config:
+    """Load the configuration, which imports plugins, in a bounded time."""
+    try:
+        return call_bounded(
+            partial(read_config, file, service), _LOAD_SECONDS, "reading the configuration"
+        )
+    except HangError as error:
+        raise PluginError(f"{error}; report this to its author") from None
 
 
 def _print(examination: Examination) -> None:
-    click.echo(f"configuration from {examination.source}")
     for diagnosis in examination.diagnoses:
         click.echo()
         _print_diagnosis(diagnosis)
@@ -117,7 +122,7 @@ def _print(examination: Examination) -> None:
     if examination.notes:
         click.echo()
     for note in examination.notes:
-        click.echo(_wrapped(f"{'warning' if note.warning else 'note'}: {note}", ""))
+        click.echo(_wrapped(format_note(note), ""))
 
 
 def _print_diagnosis(diagnosis: Diagnosis) -> None:
@@ -132,16 +137,16 @@ def _print_diagnosis(diagnosis: Diagnosis) -> None:
 
 
 def _print_steps(state: State, steps: Sequence[Step]) -> None:
-    """Print a line for each step that was taken, and one for all that were not."""
+    """Print a line for each step that ran, and one for all others."""
     mark = click.style(_marks()[state.value], **_STYLES[state.value])
     if state.value in {"unknown", "not_reached"}:
-        names = ", ".join(step.name.value for step in steps)
-        click.echo(f"  {mark} " + click.style(f"{steps[0].told}: {names}", dim=True))
+        names = ", ".join(step.label for step in steps)
+        click.echo(f"  {mark} " + click.style(f"{steps[0].message}: {names}", dim=True))
         return
     for step in steps:
         took = f" ({_duration(step.seconds)})" if step.seconds is not None else ""
-        told = _wrapped(step.told + took, " " * (_NAME_WIDTH + 5))
-        click.echo(f"  {mark} {step.name.value:<{_NAME_WIDTH}} {told}")
+        text = _wrapped(step.message + took, " " * (_NAME_WIDTH + 5))
+        click.echo(f"  {mark} {step.label:<{_NAME_WIDTH}} {text}")
 
 
 def _print_verdict(verdict: Verdict, advice: str) -> None:
@@ -153,7 +158,7 @@ def _print_verdict(verdict: Verdict, advice: str) -> None:
 
 
 def _wrapped(text: str, indent: str) -> str:
-    """Break lines between words, and begin all but the first with the indent."""
+    """Wrap lines between words, and indent all but the first."""
     width = min(shutil.get_terminal_size((_LINE_WIDTH, 24)).columns, _LINE_WIDTH)
     lines = textwrap.wrap(
         text, max(width - len(indent), 20), break_long_words=False, break_on_hyphens=False

@@ -1,18 +1,22 @@
-"""``bentotrace run``: a program, traced without a line of code."""
+"""``bentotrace run``: run a program with tracing, without a change of its code."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import shutil
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
 
 import click
 
-import bentotrace
-from bentotrace.config.load import find_on_error
+from bentotrace.cli.common import style_effect
+from bentotrace.cli.viewer import require_viewer, run_with_viewer
+from bentotrace.config.effect import summarize
 from bentotrace.exceptions import BentotraceError
+from bentotrace.integrations.otel_choice import CONFIGURATOR, DISTRO, NAME, check
 
 __all__ = ["run"]
 
@@ -23,58 +27,93 @@ __all__ = ["run"]
     "--config",
     "file",
     type=click.Path(),
-    help="The file; without it, the one that BENTOTRACE_CONFIG names, or BENTOML_CONFIG.",
+    help="The file; without it, the one that BENTOTRACE_CONFIG or BENTOML_CONFIG names.",
 )
+@click.option("--service", help="Use the block of this service of a BentoML file, and its name.")
+@click.option(
+    "--ui", "show", is_flag=True, help="Record everything, and show it in a viewer beside COMMAND."
+)
+@click.option("--no-open", is_flag=True, help="With --ui, do not open the browser.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(file: str | None, command: tuple[str, ...]) -> NoReturn:
+def run(
+    file: str | None, service: str | None, show: bool, no_open: bool, command: tuple[str, ...]
+) -> int:
     """Check the configuration and run COMMAND, with every library instrumented.
 
-    Each instrumentation package of OpenTelemetry that is installed is used. COMMAND takes the place
-    of this process, with its signals and its exit code. Write -- before it.
+    Every installed instrumentation package of OpenTelemetry is used. COMMAND replaces this process,
+    so it gets the signals and sets the exit code. Write -- before it.
+
+    With --ui no configuration is needed. The viewer runs until Ctrl-C, which ends COMMAND too.
     """
-    _check(file)
-    program = shutil.which(command[0])
-    if program is None:
-        raise BentotraceError(f"there is no program {command[0]!r}; is it installed, and on PATH?")
-    try:
-        os.execvpe(program, command, _environment(file))
-    except OSError as error:
-        raise BentotraceError(f"{program} cannot be run: {error.strerror}") from error
-
-
-def _check(file: str | None) -> None:
-    """Raise every problem, unless the program is to run without tracing then."""
-    try:
-        bentotrace.load_config(file)
-    except BentotraceError:
-        if find_on_error(file) == "raise":
-            raise
-
-
-def _environment(file: str | None) -> dict[str, str]:
-    """Give the environment in which the interpreter starts OpenTelemetry, and that bentotrace."""
-    environ = dict(
-        os.environ, OTEL_PYTHON_DISTRO="bentotrace", OTEL_PYTHON_CONFIGURATOR="bentotrace"
-    )
-    if file is not None:
-        # The program may change its directory before its children read it.
-        environ["BENTOTRACE_CONFIG"] = str(Path(file).absolute())
-    # Also the directory in which a program as django-admin would not look for modules.
-    path = [_start_directory(), str(Path.cwd())]
-    path += filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path))
-    return environ
-
-
-def _start_directory() -> str:
-    """Find the directory whose ``sitecustomize`` instruments what is installed."""
-    try:
-        start = find_spec("opentelemetry.instrumentation.auto_instrumentation")
-    except ModuleNotFoundError:
-        start = None
-    if start is None or start.origin is None:
+    start = _find_start()
+    if start is None:
         raise BentotraceError(
             "bentotrace run needs opentelemetry-instrumentation; pip install "
             "'bentotrace[instrument]'"
         )
-    return str(Path(start.origin).parent)
+    if show:
+        require_viewer()
+    config = check(command, file, service)
+    program = shutil.which(command[0])
+    if program is None:
+        raise BentotraceError(f"program {command[0]!r} not found on PATH")
+    # The viewer's run records everything.
+    if config is not None and not show:
+        click.echo(f"{config.source}: {style_effect(summarize(config))}", err=True)
+    flag = _isolating_flag(command, program)
+    if flag is not None:
+        click.echo(
+            f"warning: nothing is traced: python {flag} ignores PYTHONPATH, by which tracing "
+            f"starts; leave out {flag}",
+            err=True,
+        )
+    # Python starts OpenTelemetry with these, and OpenTelemetry starts bentotrace.
+    environ = {**os.environ, DISTRO: NAME, CONFIGURATOR: NAME}
+    if file is not None:
+        # The program may change its directory before its children read the file.
+        environ["BENTOTRACE_CONFIG"] = str(Path(file).absolute())
+    if service is not None:
+        environ["OTEL_SERVICE_NAME"] = service
+    # The first has a sitecustomize that instruments; programs such as django-admin do not look for
+    # modules in the current directory.
+    path = [start, str(Path.cwd())]
+    path += filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path))
+    if show:
+        return run_with_viewer(program, command, environ, no_open=no_open)
+    try:
+        os.execvpe(program, command, environ)
+    except OSError as error:
+        raise BentotraceError(f"{program} cannot be run: {error.strerror}") from error
+
+
+def _isolating_flag(command: Sequence[str], program: str) -> str | None:
+    """Return the option by which a Python ignores PYTHONPATH or sitecustomize, if it has one."""
+    first = b""
+    with contextlib.suppress(OSError), open(program, "rb") as file:
+        first = file.readline(256)
+    words = [*command]
+    if first.startswith(b"#!"):
+        words = [*first[2:].decode(errors="replace").split(), *words]
+    for index, word in enumerate(words):
+        if re.fullmatch(r"(python|pypy)[0-9.]*", Path(word).name) is None:
+            continue
+        for option in words[index + 1 :]:
+            if re.fullmatch(r"-[A-Za-z]+", option) is None:
+                break
+            # What follows -c, -m, -W or -X is its argument.
+            flags = re.split("[cmWX]", option[1:])[0]
+            if set(flags) & set("IES"):
+                return option
+            if flags != option[1:]:
+                break
+    return None
+
+
+def _find_start() -> str | None:
+    """Return the directory whose ``sitecustomize`` starts OpenTelemetry; None without it."""
+    try:
+        spec = find_spec("opentelemetry.instrumentation.auto_instrumentation")
+    except ModuleNotFoundError:
+        return None
+    return str(Path(spec.origin).parent) if spec is not None and spec.origin is not None else None

@@ -1,87 +1,167 @@
-"""``bentotrace validate``: is this configuration good?"""
+"""``bentotrace validate``: print every problem of configurations, with its place."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import attrs
 import click
 
-from bentotrace.cli.reading import read_config
-from bentotrace.config.report import Note, Position, Problem
+from bentotrace.cli.common import (
+    format_note,
+    format_option,
+    format_problem,
+    read_config,
+    service_option,
+    style_effect,
+)
+from bentotrace.config.diagnostics import Note
+from bentotrace.config.effect import advise_sampling, summarize
+from bentotrace.config.load import list_services
 from bentotrace.exceptions import ConfigError, PluginError
+from bentotrace.problems import Position, Problem
 
 __all__ = ["validate"]
 
 
-@click.command()
-@click.argument("file", type=click.Path())
-@click.option("--service", help="The service of a BentoML file whose block is meant.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "github"]),
-    default="text",
-    show_default=True,
-    help="github writes annotations for a workflow's log.",
-)
-def validate(file: str, service: str | None, form: str) -> int:
-    """Check FILE and the environment, and print every problem with its place.
+class _Check(NamedTuple):
+    """The result of one block: of a file, or of one of its services."""
 
-    Ends with 0 when it is good, with 1 when there are problems, with 2 when it was called wrongly.
-    """
+    file: str
+    service: str | None
     problems: Sequence[Problem] = ()
     notes: Sequence[Note] = ()
-    names: list[str] = []
+    exporters: Sequence[str] = ()
+    effect: str = ""
+    advice: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.file}, service {self.service}" if self.service else self.file
+
+    @property
+    def warns(self) -> bool:
+        return bool(self.advice) or any(note.warning for note in self.notes)
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path())
+@service_option
+@click.option("--strict", is_flag=True, help="Treat warnings as problems.")
+@format_option("github", text="github prints annotations for a workflow's log.")
+def validate(files: tuple[str, ...], service: str | None, strict: bool, form: str) -> int:
+    """Check FILES and the environment, and print every problem with its place.
+
+    Everything is built, but nothing is connected. All services of a BentoML file are checked.
+    FILES default to the file that BENTOTRACE_CONFIG or BENTOML_CONFIG names.
+
+    The exit code is 0 without problems, 1 with problems, and 2 when the arguments are invalid.
+    """
+    checks = [check for file in files or (None,) for check in _check_file(file, service)]
+    known: set[tuple[Position, str]] = set()
+    checks = [check._replace(problems=_new(check.problems, known)) for check in checks]
+    count = sum(len(check.problems) for check in checks)
+    warned = strict and any(check.warns for check in checks)
+    if form == "json":
+        click.echo(json.dumps(_as_dict(checks, good=not count and not warned), indent=2))
+    elif form == "github":
+        for check in checks:
+            _annotate(check)
+    else:
+        for check in checks:
+            _print(check)
+        if count:
+            click.echo(f"{count} problem{'s' if count > 1 else ''}", err=True)
+        elif warned:
+            click.echo("the warnings are problems, because of --strict", err=True)
+    return 1 if count or warned else 0
+
+
+def _check_file(file: str | None, service: str | None) -> Iterator[_Check]:
+    """Check the block of a service, or those of all services of a file."""
+    services: Sequence[str | None] = [service]
+    if service is None:
+        with contextlib.suppress(ConfigError):
+            services = list_services(file)
+    for name in services:
+        # A common block is also for services that the file does not name.
+        yield _check(file, "" if name is None and len(services) > 1 else name)
+
+
+def _check(file: str | None, service: str | None) -> _Check:
+    from bentotrace.pipeline.build import check_exporters
+
+    name = file or "the environment"
     try:
         config = read_config(file, service)
+        # A plugin's output is not part of the command's.
+        with contextlib.redirect_stdout(sys.stderr):
+            check_exporters(config)
     except ConfigError as error:
-        problems = error.problems
+        return _Check(name, service, error.problems)
     except PluginError as error:
-        problems = [Problem(Position(file), "", str(error))]
-    else:
-        notes = config.notes
-        names = [exporter.plugin.name for exporter in config.exporters]
-    if form == "json":
-        click.echo(_json(problems, notes, names))
-    elif form == "github":
-        for problem in problems:
-            click.echo(_annotation(problem, file))
-        for note in notes:
-            click.echo(f"::{'warning' if note.warning else 'notice'}::{_escaped(str(note))}")
-    else:
-        _print(file, problems, notes, names)
-    return 1 if problems else 0
+        return _Check(name, service, [Problem(Position(name), "", str(error))])
+    return _Check(
+        file or config.source,
+        service,
+        (),
+        config.notes,
+        [exporter.plugin.name for exporter in config.exporters],
+        summarize(config),
+        advise_sampling(config) if config.exporters and config.options.records_nothing else "",
+    )
 
 
-def _print(
-    file: str, problems: Sequence[Problem], notes: Sequence[Note], names: Sequence[str]
-) -> None:
-    for problem in problems:
-        click.echo(str(problem), err=True)
-    if problems:
-        click.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''}", err=True)
-        return
-    for note in notes:
-        click.echo(f"{'warning' if note.warning else 'note'}: {note}")
-    click.echo(f"{file}: good; {', '.join(names) or 'no exporter'}")
+def _new(problems: Sequence[Problem], known: set[tuple[Position, str]]) -> Sequence[Problem]:
+    """Return the problems that no other service has; services may share a part of the file."""
+    found = [p for p in problems if p.position.line == 0 or (p.position, p.message) not in known]
+    known.update((problem.position, problem.message) for problem in problems)
+    return found
 
 
-def _json(problems: Sequence[Problem], notes: Sequence[Note], names: Sequence[str]) -> str:
-    found = {
-        "good": not problems,
-        "exporters": names,
-        "problems": [problem.as_dict() for problem in problems],
-        "notes": [attrs.asdict(note) for note in notes],
+def _print(check: _Check) -> None:
+    for problem in check.problems:
+        click.echo(format_problem(problem), err=True)
+    if check.effect:
+        word = "good, but" if check.effect.startswith("nothing") else "good;"
+        click.echo(f"{check.name}: {word} {style_effect(check.effect)}")
+    if check.advice:
+        click.echo(f"  {check.advice}")
+    for note in check.notes:
+        click.echo(format_note(note))
+
+
+def _as_dict(checks: Sequence[_Check], good: bool) -> dict[str, Any]:
+    return {
+        "good": good,
+        "exporters": list(dict.fromkeys(name for check in checks for name in check.exporters)),
+        "problems": [problem.as_dict() for check in checks for problem in check.problems],
+        "notes": [attrs.asdict(note) for check in checks for note in check.notes],
+        "blocks": [
+            {"file": check.file, "service": check.service or "", "effect": check.effect}
+            for check in checks
+        ],
     }
-    return json.dumps(found, indent=2)
+
+
+def _annotate(check: _Check) -> None:
+    for problem in check.problems:
+        click.echo(_annotation(problem, check.file))
+    for note in check.notes:
+        click.echo(f"::{'warning' if note.warning else 'notice'}::{_escaped(str(note))}")
+    if check.effect:
+        level = "warning" if check.advice else "notice"
+        click.echo(f"::{level}::{_escaped(f'{check.name}: good; {check.effect}')}")
 
 
 def _annotation(problem: Problem, file: str) -> str:
     position = problem.position
     if position.file != file:
-        # A variable, which is nowhere in the repository.
+        # A variable is not in the repository.
         return f"::error::{_escaped(str(problem))}"
     place = f"file={_escaped(position.file, ',:')}"
     if position.line:
@@ -91,7 +171,7 @@ def _annotation(problem: Problem, file: str) -> str:
 
 
 def _escaped(text: str, also: str = "") -> str:
-    """Write text as a workflow command needs it."""
+    """Escape text for a workflow command."""
     for character in f"%\r\n{also}":
         text = text.replace(character, f"%{ord(character):02X}")
     return text

@@ -1,30 +1,32 @@
-"""Explain: every option of a configuration with its value, its source, and what it overrode."""
+"""Explain: every option of a configuration with its value, its source, and what it overrides."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from attrs import frozen
 
-from bentotrace.config.kinds import DURATION
+from bentotrace.config.candidates import Candidate, Origin
+from bentotrace.config.diagnostics import Note
 from bentotrace.config.load import Config, ExporterConfig
-from bentotrace.config.report import Note, dotted
-from bentotrace.config.resolve import Candidate, Origin, Setting
-from bentotrace.config.secrets import masked
+from bentotrace.config.settings import Setting
+from bentotrace.problems import dotted
 from bentotrace.redaction import without_credentials
+from bentotrace.schema.kinds import DURATION
+from bentotrace.schema.secrets import masked
 
 __all__ = ["Destination", "ExplainedOption", "Explanation", "Given", "explain"]
 
 
 @frozen
 class Given:
-    """A value that an option was given.
+    """The value of an option from one source.
 
     Attributes:
-        value: plain; ``"***"`` in place of a secret.
+        value: plain; ``"***"`` for a secret.
         source: a variable's name, ``file:line:column``, ``configure()`` or ``default``.
-        read_as: a variable's bare number with the unit that it was given, as "500 ms", or "".
+        read_as: a duration without a unit, with the unit that was assumed, as "500 ms"; else "".
     """
 
     value: Any
@@ -38,11 +40,12 @@ class ExplainedOption:
 
     Attributes:
         path: its dotted path in the tracing block.
-        value: what counts, as in :class:`Given`.
-        source: where that comes from.
-        overrode: what it won over, the highest first, without the default.
+        value: the effective value, as in :class:`Given`.
+        source: its source, as in :class:`Given`.
+        overrode: the values that it overrides, the highest first, without the default.
         unit: unit of the number, or "".
         read_as: as in :class:`Given`.
+        deprecated: what to use instead of it, or "".
     """
 
     path: str
@@ -51,6 +54,7 @@ class ExplainedOption:
     overrode: tuple[Given, ...] = ()
     unit: str = ""
     read_as: str = ""
+    deprecated: str = ""
 
 
 @frozen
@@ -58,10 +62,10 @@ class Destination:
     """One exporter.
 
     Attributes:
-        exporter: its name.
-        protocol: what is spoken; "" when there is nothing to tell apart.
-        endpoint: the final one, without credentials; "" when the plugin does not tell.
-        options: the options of its section, and its timeout.
+        exporter: the exporter type.
+        protocol: the protocol, or "" if the exporter has only one.
+        endpoint: the final endpoint, without credentials; "" if unknown.
+        options: the options of its section, its timeout, and those of its extensions.
     """
 
     exporter: str
@@ -72,14 +76,7 @@ class Destination:
 
 @frozen
 class Explanation:
-    """A whole configuration.
-
-    Attributes:
-        source: where it was read from.
-        options: the options common to all exporters.
-        destinations: the exporters.
-        notes: what the user should know.
-    """
+    """A whole configuration: its source, the common options, the destinations and the notes."""
 
     source: str
     options: tuple[ExplainedOption, ...]
@@ -88,41 +85,37 @@ class Explanation:
 
 
 def explain(config: Config) -> Explanation:
-    """Tell where every value comes from; secrets are masked."""
-    # An exporter may have a timeout of its own, and then shows it.
-    common = [
-        setting
-        for setting in config.settings
-        if setting.path != ("timeout",) or not config.exporters
-    ]
+    """List every option with the source of its value; secrets are masked."""
+    # The timeout is shown with each exporter, whose own variables may override it.
+    common = (s for s in config.settings if s.path != ("timeout",) or not config.exporters)
     return Explanation(
-        config.source,
-        tuple(option for setting in common for option in _options(setting)),
-        tuple(_destination(exporter) for exporter in config.exporters),
-        config.notes,
+        config.source, _options(common), tuple(map(_destination, config.exporters)), config.notes
     )
 
 
 def _destination(exporter: ExporterConfig) -> Destination:
-    target = exporter.target
-    options = tuple(option for setting in exporter.settings for option in _options(setting))
-    return Destination(
-        exporter.plugin.name,
-        target.protocol if target is not None else "",
-        exporter.redaction.redact(without_credentials(target.endpoint)) if target else "",
-        options,
-    )
+    name, target = exporter.plugin.name, exporter.target
+    extended = (setting for each in exporter.extensions for setting in each.settings)
+    options = _options((*exporter.settings, *extended))
+    if target is None:
+        return Destination(name, "", "", options)
+    endpoint = exporter.redaction.redact(without_credentials(target.endpoint))
+    return Destination(name, target.protocol, endpoint, options)
 
 
-def _options(setting: Setting) -> Iterator[ExplainedOption]:
-    """Give one option, or one for each name of an option whose sources are merged."""
+def _options(settings: Iterable[Setting]) -> tuple[ExplainedOption, ...]:
+    return tuple(option for setting in settings for option in _explain(setting))
+
+
+def _explain(setting: Setting) -> Iterator[ExplainedOption]:
+    """Yield one option, or one for each name of an option whose sources are merged."""
     if not setting.leaf.kind.merges:
         given = [_given(setting, candidate) for candidate in setting.candidates]
         yield _option(setting, dotted(setting.path), given)
         return
     names: dict[str, list[Given]] = {}
     for candidate in setting.candidates:
-        for name, value in setting.typed(candidate).items():
+        for name, value in candidate.value.items():
             shown = masked({name: value}, secret=setting.leaf.record.secret)[name]
             names.setdefault(name, []).append(Given(shown, candidate.source))
     for name, given in sorted(names.items()):
@@ -133,18 +126,25 @@ def _option(setting: Setting, path: str, given: list[Given]) -> ExplainedOption:
     first, *others = given
     rest = tuple(other for other in others if other.source != Origin.DEFAULT.value)
     unit = "s" if setting.leaf.kind is DURATION else setting.leaf.record.unit
-    return ExplainedOption(path, first.value, first.source, rest, unit or "", first.read_as)
+    return ExplainedOption(
+        path,
+        first.value,
+        first.source,
+        rest,
+        unit or "",
+        first.read_as,
+        setting.leaf.record.deprecated,
+    )
 
 
 def _given(setting: Setting, candidate: Candidate) -> Given:
-    value = setting.typed(candidate)
-    shown = masked(value, secret=setting.leaf.record.secret)
-    read_as = _read_as(candidate.text, value) if setting.leaf.kind is DURATION else ""
+    shown = masked(candidate.value, secret=setting.leaf.record.secret)
+    read_as = _read_as(candidate.text, candidate.value) if setting.leaf.kind is DURATION else ""
     return Given(shown, candidate.source, read_as)
 
 
 def _read_as(text: str, seconds: float) -> str:
-    """Tell the unit that a duration without one was given: some variables hold milliseconds."""
+    """Return a duration without a unit with the one that was assumed."""
     try:
         number = float(text)
     except ValueError:

@@ -1,45 +1,59 @@
-"""The corridor from a source to a typed configuration, from read to structure."""
+"""Load a configuration: run every stage from a source to typed options."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from traceback import extract_tb
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, cast
 
 from attrs import evolve, field, frozen
 
-from bentotrace import registry
-from bentotrace.config.document import Block, Document
-from bentotrace.config.lay import Service, lay_over
-from bentotrace.config.locate import Wanted, locate
-from bentotrace.config.options import OnError, ProcessorOptions, TracingOptions
-from bentotrace.config.report import Note, Report, closest, dotted
-from bentotrace.config.resolve import Origin, Resolved, Setting, resolve, with_variables
-from bentotrace.config.schema import section_of
-from bentotrace.config.secrets import secrets_in
-from bentotrace.config.structure import structure
-from bentotrace.config.substitute import substitute
-from bentotrace.config.unused import report_unused
+from bentotrace.config.checks import (
+    check_options,
+    find_control,
+    report_unselected,
+    with_null,
+)
+from bentotrace.config.diagnostics import Note, Report
+from bentotrace.config.document import Block, Document, Service, is_filled, merge_defaults
+from bentotrace.config.extensions import ExtensionReader
+from bentotrace.config.lint import report_unused
+from bentotrace.config.locate import Wanted, locate, services_with_block
+from bentotrace.config.options import OnError, TracingOptions
+from bentotrace.config.plugin_code import reading_options
+from bentotrace.config.references import substitute
+from bentotrace.config.resolve import resolve
+from bentotrace.config.settings import Resolved, Setting, with_variables
+from bentotrace.config.variables import report_variables
 from bentotrace.config.yaml import read
-from bentotrace.exceptions import BentotraceError, ConfigError, PluginError, UnknownExporterError
-from bentotrace.extensions import Extension, load_extension
-from bentotrace.extensions import names as extension_names
-from bentotrace.plugin import ExporterPlugin, Target
-from bentotrace.redaction import Redaction, url_secrets
-from bentotrace.transport.proxy import proxy_secrets
+from bentotrace.discovery import registry
+from bentotrace.discovery.contract import kind_of_value
+from bentotrace.discovery.control import using_control
+from bentotrace.discovery.registry import Extension, extension_names
+from bentotrace.exceptions import (
+    BlockedPluginError,
+    ConfigError,
+    PluginError,
+    UnknownExporterError,
+)
+from bentotrace.plugin import ExporterPlugin, Stability, Target
+from bentotrace.redaction import Redaction, one_line, url_secrets
+from bentotrace.schema.secrets import secrets_in
+from bentotrace.schema.tree import section_of
+from bentotrace.transport import proxy_secrets
 
 __all__ = [
     "Config",
     "ExporterConfig",
     "Source",
     "find_on_error",
+    "list_services",
     "load_config",
     "names_configuration",
 ]
 
 Source = str | os.PathLike[str] | Mapping[str, object] | None
-"""A path, a mapping, or nothing."""
+"""A path, a mapping, or None for the file that the environment names."""
 
 _OWN_VARIABLE = "BENTOTRACE_CONFIG"
 _BENTOML_VARIABLE = "BENTOML_CONFIG"
@@ -53,9 +67,10 @@ class ExporterConfig:
         plugin: the exporter's plugin.
         options: an instance of the plugin's config class.
         timeout: seconds that one export may take.
-        target: where the spans go; None when the plugin does not tell.
-        settings: the settings of the exporter's section, and its timeout.
-        extensions: what wraps the exporter, the outermost first.
+        target: where the spans go; None if unknown.
+        settings: the settings of the exporter's section, its timeout, and what switches
+            extensions off for it.
+        extensions: the extensions that wrap the exporter, the outermost first.
     """
 
     plugin: ExporterPlugin
@@ -67,8 +82,10 @@ class ExporterConfig:
 
     @property
     def redaction(self) -> Redaction:
-        """What masks the secrets of its options, and of its endpoint."""
+        """The redaction of the secrets in its options and its endpoint."""
         found = set(secrets_in(self.options))
+        for extension in self.extensions:
+            found.update(secrets_in(extension.options))
         if self.target is not None:
             found.update(url_secrets(self.target.endpoint))
         return Redaction(found)
@@ -81,9 +98,9 @@ class Config:
     Attributes:
         options: the common options.
         exporters: the destinations; none for ``exporter_type: none`` and when disabled.
-        source: where it was read from, as a person would say it.
+        source: the file, or a description.
         settings: the settings of the common options.
-        notes: what the user should know.
+        notes: remarks on the configuration.
     """
 
     options: TracingOptions
@@ -94,13 +111,18 @@ class Config:
 
     @property
     def redaction(self) -> Redaction:
-        """What masks the secrets of all destinations, and of the proxies in the environment.
+        """The redaction of the secrets of all destinations and of the proxies in the environment.
 
-        A receiver may quote what another was sent: all go through the same proxy, and so on.
+        It is common to all, since a receiver may quote what another was sent (by a common proxy).
         """
         found = Redaction(proxy_secrets(os.environ))
         for exporter in self.exporters:
             found |= exporter.redaction
+        return found
+
+    def setting(self, option: str) -> Setting:
+        """Return the setting of a common option."""
+        (found,) = [setting for setting in self.settings if setting.path == (option,)]
         return found
 
 
@@ -110,26 +132,29 @@ def load_config(
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, Any] | None = None,
     service: str | Service | None = None,
+    plugins: Iterable[object] = (),
 ) -> Config:
-    """Read, check and complete a configuration; nothing is built, no socket is opened.
+    """Read, check and complete a configuration without building anything.
 
     Args:
-        source: path of a YAML file, or a mapping; None takes the file that ``BENTOTRACE_CONFIG``
+        source: path of a YAML file, or a mapping; None reads the file that ``BENTOTRACE_CONFIG``
             names, else the one of ``BENTOML_CONFIG``, else the environment alone.
         environ: the environment; ``os.environ`` by default.
-        overrides: options that win over everything, sections as mappings.
-        service: the service of a BentoML file whose block is wanted; None takes the one that
-            ``OTEL_SERVICE_NAME`` names, else the only one. One that is known otherwise need not
-            be in the file.
+        overrides: options that override all other sources, sections as mappings.
+        service: the service of a BentoML file whose block is read; None reads the one that
+            ``OTEL_SERVICE_NAME`` names, else the only one. A :class:`Service` may be missing in
+            the file.
+        plugins: modules with hooks, which are used before the installed plugins.
 
     Raises:
         ConfigError: with every problem, in file order.
-        PluginError: the selected exporter's plugin cannot be used.
+        PluginError: the plugin of a selected exporter cannot be used.
     """
     environ = os.environ if environ is None else environ
     report = Report()
     block = _find_block(source, environ, service, report)
-    return _Loader(block, environ, overrides or {}, report).config()
+    with registry.using(plugins), using_control(find_control(block, environ, overrides or {})):
+        return _Loader(block, environ, overrides or {}, report).config()
 
 
 def find_on_error(
@@ -139,64 +164,73 @@ def find_on_error(
     overrides: Mapping[str, Any] | None = None,
     service: str | Service | None = None,
 ) -> OnError:
-    """Find ``on_error`` in a configuration that has problems, takes what :func:`load_config` does.
-
-    A file that cannot be read says nothing of it, and neither does a wrong value.
-    """
+    """Return ``on_error`` of a configuration with problems, or its default if that is wrong too."""
     environ = os.environ if environ is None else environ
     for readable in (source, {}):
         report = Report()
         try:
             block = _find_block(readable, environ, service, report)
-        except ConfigError:
+        # The error is already known to the caller.
+        except Exception:
             continue
-        found: OnError | None = _checked(
-            resolve(section_of(TracingOptions), block, overrides, environ, report), "on_error"
-        )
+        common = resolve(section_of(TracingOptions), block, overrides, environ, report)
+        found: OnError | None = common.value("on_error")
         if found is not None:
             return found
     return "raise"
 
 
 def names_configuration(environ: Mapping[str, str] | None = None) -> bool:
-    """Tell whether the environment names a configuration of tracing.
-
-    ``BENTOTRACE_CONFIG`` does, also where it names no good one; ``BENTOML_CONFIG`` when its file
-    has a tracing block.
-    """
+    """Return whether ``BENTOTRACE_CONFIG`` is set or the file of ``BENTOML_CONFIG`` has a block."""
     environ = os.environ if environ is None else environ
     if environ.get(_OWN_VARIABLE, "").strip():
         return True
     try:
-        return bool(_find_block(None, environ, None, Report()).value)
+        return is_filled(_find_block(None, environ, None, Report()).value)
     except ConfigError:
-        # BentoML says what is wrong with its file.
+        # BentoML reports what is wrong with its file.
         return False
 
 
 def _find_block(
     source: Source, environ: Mapping[str, str], service: str | Service | None, report: Report
 ) -> Block:
-    required = source is not None
-    if source is None:
-        source = environ.get(_OWN_VARIABLE, "").strip() or None
-        required = source is not None
-    if source is None:
-        source = _bentoml_file(environ)
-    beneath: Sequence[Document] = ()
-    wanted = Wanted(required, service_name=environ.get("OTEL_SERVICE_NAME", "").strip() or None)
-    if isinstance(service, Service):
-        beneath = service.beneath
-        wanted = wanted._replace(service=service.name, service_required=False)
-    elif service is not None:
-        wanted = wanted._replace(service=service)
-    return lay_over(substitute(locate(read(source), report, wanted), environ, report), beneath)
+    document, required = _read(source, environ)
+    known = service if isinstance(service, Service) else None
+    wanted = Wanted(
+        required,
+        known.name if known is not None else cast("str | None", service),
+        service_required=known is None,
+        service_name=environ.get("OTEL_SERVICE_NAME", "").strip() or None,
+    )
+    block = substitute(locate(document, report, wanted), environ, report)
+    return merge_defaults(block, known.defaults if known is not None else ())
 
 
-def _bentoml_file(environ: Mapping[str, str]) -> str | None:
-    # As BentoML itself reads it.
-    name = environ.get(_BENTOML_VARIABLE, "").strip()
-    return os.path.expanduser(os.path.expandvars(name)) or None
+def _read(source: Source, environ: Mapping[str, str]) -> tuple[Document, bool]:
+    """Read the source, or the file that the environment names; return whether it needs a block."""
+    if source is None:
+        # As BentoML expands its own.
+        own, other = (
+            os.path.expanduser(os.path.expandvars(environ.get(name, "").strip()))
+            for name in (_OWN_VARIABLE, _BENTOML_VARIABLE)
+        )
+        return read(own or other or None), bool(own)
+    return read(source), True
+
+
+def list_services(
+    source: Source = None, *, environ: Mapping[str, str] | None = None
+) -> list[str | None]:
+    """List the services of a BentoML file that have their own block.
+
+    None stands for all others, if there is a block for them that selects an exporter; it is the
+    only item for other files.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    return services_with_block(_read(source, os.environ if environ is None else environ)[0])
 
 
 class _Loader(NamedTuple):
@@ -213,17 +247,17 @@ class _Loader(NamedTuple):
             self.overrides,
             self.environ,
             self.report,
-            foreign=sections,
+            foreign=(*sections, *extension_names()),
         )
-        options = structure(common, self.report)
+        common = with_null(common, self.block)
+        options = common.options
         exporters = self._exporters(common)
-        self._check_unselected(common, sections)
+        report_unselected(common, self.block, sections, self.report)
         self.report.raise_problems()
         plugins = [exporter.plugin for exporter in exporters]
-        self._check_selected(options)
-        self._check_batch(common, options.processor)
-        self._check_rates(common, options)
-        report_unused(self.block, self.environ, options, plugins, sections, self.report)
+        check_options(common, self.block, self.report)
+        report_unused(self.block, options, plugins, sections, self.report)
+        report_variables(self.environ, options, plugins, self.report)
         return Config(
             options,
             tuple(exporters),
@@ -233,79 +267,74 @@ class _Loader(NamedTuple):
         )
 
     def _exporters(self, common: Resolved) -> list[ExporterConfig]:
-        """Load the selected plugins and read their sections.
-
-        The names are taken from the setting itself, so that a mistake in another common option
-        does not hide those in an exporter's section.
-        """
-        if _checked(common, "disabled"):
+        """Load the selected plugins and read their sections, even if a common option is wrong."""
+        if common.value("disabled"):
             return []
         found = []
-        extensions = self._extensions(common)
-        for name in _checked(common, "exporter_type") or ():
-            if name == registry.NONE:
-                continue
+        selected = [name for name in common.value("exporter_type") or () if name != registry.NONE]
+        wrappings = ExtensionReader(
+            self.block, self.overrides, self.environ, self.report, selected
+        ).read(common.settings[("extensions",)])
+        for name in selected:
             try:
                 plugin = registry.load(name)
-            except UnknownExporterError as error:
-                setting = common.settings[("exporter_type",)]
-                assert setting.effective is not None
-                path = (*self.block.path, *setting.path)
-                self.report.problem(setting.effective.position, path, str(error))
+            except (BlockedPluginError, UnknownExporterError) as error:
+                self._problem(common.settings[("exporter_type",)], str(error))
                 continue
-            try:
+            with reading_options(f"exporter {name!r}", plugin.config):
                 exporter = self._exporter(plugin, common)
-            except BentotraceError:
-                raise
-            except Exception as error:
-                # Defaults, validators and targets are code of the plugin's. What was raised may
-                # quote a secret, and an error that nobody catches is printed with its cause.
-                frame = extract_tb(error.__traceback__)[-1]
-                raise PluginError(
-                    f"exporter {name!r} cannot read its options: {type(error).__name__} in "
-                    f"{frame.name}(), {frame.filename}:{frame.lineno}"
-                ) from (None if _takes_secrets(plugin) else error)
             if exporter is not None:
-                found.append(evolve(exporter, extensions=extensions))
+                if plugin.stability is Stability.DEPRECATED:
+                    summary = one_line(plugin.summary)
+                    self.report.warn(f"exporter {name!r} is deprecated: {summary}")
+                extensions, switches = wrappings[name]
+                settings = (*exporter.settings, *switches)
+                found.append(evolve(exporter, settings=settings, extensions=extensions))
         return found
 
-    def _extensions(self, common: Resolved) -> tuple[Extension, ...]:
-        """Load the extensions that are listed."""
-        listed = _checked(common, "extensions") or ()
-        setting = common.settings[("extensions",)]
-        installed = extension_names() if listed else ()
-        for name in listed:
-            if name not in installed and setting.effective is not None:
-                near = closest(name, installed)
-                hint = f"did you mean {near}?" if near else "install what brings it"
-                have = f"; installed are {', '.join(installed)}" if installed else ""
-                message = f"no extension named {name!r}; {hint}{have}"
-                path = (*self.block.path, *setting.path)
-                self.report.problem(setting.effective.position, path, message)
-        return tuple(load_extension(name) for name in listed if name in installed)
+    def _section(self, name: str, config: type) -> Resolved:
+        """Read the section of a plugin."""
+        given = self.overrides.get(name)
+        schema = section_of(config)
+        return resolve(schema, self.block, given, self.environ, self.report, below=(name,))
+
+    def _problem(self, setting: Setting, message: str) -> None:
+        assert setting.effective is not None
+        path = (*self.block.path, *setting.path)
+        self.report.problem(setting.effective.position, path, message)
 
     def _exporter(self, plugin: ExporterPlugin, common: Resolved) -> ExporterConfig | None:
-        resolved = resolve(
-            section_of(plugin.config),
-            self.block,
-            self.overrides.get(plugin.name),
-            self.environ,
-            self.report,
-            below=(plugin.name,),
-        )
-        options = structure(resolved, self.report)
+        overrides = self.overrides.get(plugin.name)
+        for section in (self.block.value.get(plugin.name), overrides):
+            if isinstance(section, Mapping):
+                plugin = registry.with_options(plugin, section)
+        resolved = self._section(plugin.name, plugin.config)
         timeout = common.settings[("timeout",)]
         timeout = with_variables(timeout, plugin.timeout_env, self.environ, self.report)
-        seconds = _value(timeout)
-        if options is None or seconds is None:
+        if resolved.options is None or timeout.value is None:
             return None
+        bound = common.value("processor", "export_timeout")
+        seconds = timeout.value if bound is None else min(timeout.value, bound)
+        target = self._target(plugin, resolved.options)
+        settings = (*resolved.settings.values(), timeout)
+        return ExporterConfig(plugin, resolved.options, seconds, target, settings)
+
+    def _target(self, plugin: ExporterPlugin, options: Any) -> Target | None:
+        """Return where the spans go, and add the plugin's warnings and notes to the report."""
         target = plugin.target(options) if plugin.target is not None else None
         if target is not None:
             if not isinstance(target, Target):
                 raise PluginError(
                     f"exporter {plugin.name!r} cannot be used: its target() returned "
-                    f"{type(target).__name__}, not a bentotrace.plugin.Target"
+                    f"{kind_of_value(target)}, not a bentotrace.plugin.Target"
                 )
+            for name in ("protocol", "endpoint"):
+                value: object = getattr(target, name)
+                if not isinstance(value, str):
+                    raise PluginError(
+                        f"exporter {plugin.name!r} cannot be used: the {name} of its target() is "
+                        f"{kind_of_value(value)}, not text"
+                    )
             redact = Redaction(secrets_in(options)).redact
             target = evolve(
                 target,
@@ -316,71 +345,4 @@ class _Loader(NamedTuple):
                 self.report.warn(warning)
             for note in target.notes:
                 self.report.inform(note)
-        bound = _checked(common, "processor", "export_timeout")
-        if bound is not None:
-            seconds = min(seconds, bound)
-        settings = (*resolved.settings.values(), timeout)
-        return ExporterConfig(plugin, options, seconds, target, settings)
-
-    def _check_selected(self, options: TracingOptions) -> None:
-        """Tell that nothing is exported, unless somebody says that it is meant."""
-        if options.disabled or options.exporter_type:
-            return
-        document = self.block.document
-        write = f"write exporter_type: otlp in {document.name}, or set" if document.root else "set"
-        self.report.warn(
-            f"no exporter is selected, so spans go nowhere; {write} OTEL_TRACES_EXPORTER=otlp; "
-            f"installed are {', '.join(registry.names())} (none says that it is meant)"
-        )
-
-    def _check_batch(self, common: Resolved, processor: ProcessorOptions) -> None:
-        """Tell that a batch cannot be larger than the queue, to whom gave its size."""
-        size, queue = processor.max_export_batch_size, processor.max_queue_size
-        given = common.settings[("processor", "max_export_batch_size")].effective
-        if size > queue and given is not None and given.origin is not Origin.DEFAULT:
-            self.report.warn(
-                f"{given.source}: processor.max_export_batch_size is {size}, more than "
-                f"processor.max_queue_size, so batches hold {queue} spans; raise the one, or lower "
-                f"the other"
-            )
-
-    def _check_rates(self, common: Resolved, options: TracingOptions) -> None:
-        """Tell that rates of their own have no effect, to whom gave them."""
-        given = common.settings[("sample_rates",)].effective
-        if given is not None and options.sample_rates != options.effective_sample_rates:
-            self.report.warn(
-                f"{given.source}: sample_rates has no effect: the sampler is {options.sampler}; "
-                f"set sampler: parentbased_traceidratio"
-            )
-
-    def _check_unselected(self, common: Resolved, sections: Sequence[str]) -> None:
-        """Refuse a section that is filled while nothing says which exporter to use."""
-        chosen = common.settings[("exporter_type",)].effective
-        if chosen is None or chosen.origin is not Origin.DEFAULT:
-            return
-        for name in sections:
-            if self.block.value.get(name):
-                path = (*self.block.path, name)
-                message = (
-                    f"is filled, but {dotted((*self.block.path, 'exporter_type'))} is not given; "
-                    f"write exporter_type: {name}"
-                )
-                self.report.problem(self.block.document.key_position(path), path, message)
-
-
-def _takes_secrets(plugin: ExporterPlugin) -> bool:
-    return any(leaf.record.secret for _, leaf in section_of(plugin.config).leaves())
-
-
-def _checked(resolved: Resolved, *option: str) -> Any:
-    return _value(resolved.settings[option])
-
-
-def _value(setting: Setting) -> Any:
-    """Give a setting's typed value, or None when it is wrong, which is told elsewhere."""
-    if setting.effective is None:
-        return None
-    try:
-        return setting.typed(setting.effective)
-    except ValueError:
-        return None
+        return target

@@ -1,37 +1,31 @@
-"""The option ``sample_rates``: requests that have a sample rate of their own."""
+"""The rules for sampling rates: which values are valid, and which have an effect."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
 
-from attrs import frozen
+from attrs import field, frozen
 
-from bentotrace.config.hint_kind import kind_of, strict_float, strict_str
-from bentotrace.config.kind import Kind, unexpected
-from bentotrace.config.kinds import check_pattern
-from bentotrace.config.range import Range
-from bentotrace.config.report import PartError, Path, closest
-from bentotrace.config.supply import Supplied
+from bentotrace.schema.kinds import Kind, PartError, check_pattern, strict_float, unexpected
+from bentotrace.schema.option import Range
+from bentotrace.schema.tree import kind_of
 
-__all__ = ["ROUTE_RATES", "SAMPLE_RATE", "RouteRate"]
+__all__ = ["ROUTE_RATES", "SAMPLE_RATE", "RouteRate", "SamplerName", "SamplingRules", "check_rate"]
 
-
-@frozen
-class RouteRate:
-    """The share of the traces that is recorded of those that some requests begin.
-
-    Attributes:
-        match: a pattern as of ``excluded_urls``.
-        rate: the share.
-    """
-
-    match: str
-    rate: float
+SamplerName = Literal[
+    "always_on",
+    "always_off",
+    "traceidratio",
+    "parentbased_always_on",
+    "parentbased_always_off",
+    "parentbased_traceidratio",
+]
 
 
 @frozen
 class _Share(Range):
-    """A share, which is easily mistaken for a percentage."""
+    """A share; a value above 1 is likely a percentage."""
 
     def reason(self, value: float) -> str:
         hint = f"; {value:g} % is {value / 100:g}" if 1.0 < value <= 100.0 else ""
@@ -42,70 +36,100 @@ SAMPLE_RATE = _Share(0, 1)
 """The validator of a sample rate."""
 
 
-def _check_match(value: object) -> None:
-    if not strict_str(value).strip():
-        raise ValueError("is empty; write .* for every request")
-    check_pattern(strict_str(value))
-
-
-def _read_rate(value: object) -> float:
-    if isinstance(value, Supplied):
-        value = kind_of(float).parse(value)
-    rate = strict_float(value)
-    SAMPLE_RATE(None, None, rate)
+def check_rate(value: object) -> float:
+    """Return a valid sample rate from code as float, else raise ValueError."""
+    try:
+        rate = strict_float(value)
+        SAMPLE_RATE(None, None, rate)
+    except ValueError as error:
+        raise ValueError(f"sample_rate: {error}") from None
     return rate
 
 
+def _check_match(_instance: object, _attribute: object, value: str) -> None:
+    if not value.strip():
+        raise ValueError("is empty; write .* for every request")
+    check_pattern(value)
+
+
+@frozen
+class RouteRate:
+    """The sample rate of the traces that begin with a matching request.
+
+    Attributes:
+        match: a pattern as in ``excluded_urls``.
+        rate: the share of the traces that is recorded.
+    """
+
+    match: str = field(validator=_check_match)
+    rate: float = field(validator=SAMPLE_RATE)  # type: ignore[assignment]
+
+
+_RATES = kind_of(tuple[RouteRate, ...])
 _EXAMPLE = "{match: /predict, rate: 0.5}"
-_CHECKS: Mapping[str, Callable[[object], object]] = {
-    "match": _check_match,
-    "rate": _read_rate,
-}
 
 
-def _route_rates(value: object) -> tuple[RouteRate, ...]:
+def _route_rates(value: object) -> Any:
     if not isinstance(value, (list, tuple)):
         hint = "; begin each with a dash" if isinstance(value, Mapping) else ""
         raise unexpected(f"a list of {_EXAMPLE}", value, hint)
-    errors = [found for index, item in enumerate(value) for found in _errors(item, (index,))]
-    if errors:
-        raise PartError(errors)
-    return tuple(RouteRate(item["match"], _read_rate(item["rate"])) for item in value)
+    try:
+        return _RATES.convert(value)
+    except PartError as error:
+        raise PartError((path, _with_example(message)) for path, message in error.parts) from None
 
 
-def _errors(item: object, path: Path) -> Iterator[tuple[Path, str]]:
-    if not isinstance(item, Mapping):
-        yield path, str(unexpected(_EXAMPLE, item))
-        return
-    for key in item:
-        if key not in _CHECKS:
-            near = closest(str(key), _CHECKS)
-            hint = f"did you mean {near}?" if near else "valid are match, rate"
-            yield (*path, str(key)), f"unknown option; {hint}"
-    for name, check in _CHECKS.items():
-        if item.get(name) is None:
-            yield (*path, name), f"is required and not given; write {_EXAMPLE}"
-            continue
-        try:
-            check(item[name])
-        except ValueError as error:
-            yield (*path, name), str(error)
+def _with_example(message: str) -> str:
+    if message.endswith("missing"):
+        return f"{message}; write {_EXAMPLE}"
+    return message.replace("a mapping of options", _EXAMPLE)
 
 
-ROUTE_RATES = Kind(
-    "a list of sample rates",
-    _route_rates,
-    json_schema={
-        "type": "array",
-        "items": {
-            "type": "object",
-            "properties": {
-                "match": {"type": "string"},
-                "rate": {"type": "number", **SAMPLE_RATE.json_schema},
-            },
-            "required": ["match", "rate"],
-            "additionalProperties": False,
-        },
-    },
-)
-"""Patterns of requests with their sample rates; typed as ``tuple[RouteRate, ...]``."""
+ROUTE_RATES = Kind("a list of sample rates", _route_rates, json_schema=_RATES.json_schema)
+"""Patterns of requests, each with a sample rate; typed as ``tuple[RouteRate, ...]``."""
+
+
+class SamplingRules:
+    """The properties of a tracing block that follow from its sampler and rates."""
+
+    __slots__ = ()
+
+    sampler: str
+    sample_rate: float
+    sample_rates: tuple[RouteRate, ...]
+
+    @property
+    def takes_rate(self) -> bool:
+        """Whether the sampler uses a rate."""
+        return self.sampler in ("traceidratio", "parentbased_traceidratio")
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether the sampler is one that is installed for OpenTelemetry."""
+        return self.sampler not in get_args(SamplerName)
+
+    @property
+    def effective_rate(self) -> float:
+        """The share of new traces that the sampler records if no item of sample_rates matches."""
+        if self.takes_rate:
+            return self.sample_rate
+        # How many an installed one records, only that one knows.
+        return 1.0 if self.is_installed or self.sampler.endswith("always_on") else 0.0
+
+    @property
+    def effective_sample_rates(self) -> tuple[RouteRate, ...]:
+        """The rates of ``sample_rates`` that have an effect."""
+        # Other samplers would drop the children of the spans that such a rate records.
+        return self.sample_rates if self.sampler == "parentbased_traceidratio" else ()
+
+    @property
+    def records_nothing(self) -> bool:
+        """Whether no trace that begins here is recorded."""
+        return self.effective_rate == 0 and not any(
+            item.rate for item in self.effective_sample_rates
+        )
+
+    @property
+    def why_no_rate(self) -> str:
+        """Why a rate has no effect, and how to fix it."""
+        return f"the sampler is {self.sampler}; set sampler: parentbased_traceidratio"

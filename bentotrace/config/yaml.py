@@ -1,7 +1,6 @@
-"""Read: a path or a mapping becomes plain values that know their positions.
+"""Read: parse a file or copy a mapping into plain values with their positions.
 
-YAML 1.2 as ruamel.yaml composes it, walked here node by node, because only the nodes know where
-each key and value stands.
+Only the nodes that ruamel.yaml composes have positions, so they are converted here.
 """
 
 from __future__ import annotations
@@ -11,26 +10,28 @@ import os
 import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent, Event
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.resolver import VersionedResolver
 from ruamel.yaml.tag import Tag
 
+from bentotrace._files import open_regular
 from bentotrace.config.document import Document, Fault
-from bentotrace.config.report import Path, Position, Problem, dotted
-from bentotrace.config.syntax import explain
 from bentotrace.exceptions import ConfigError
+from bentotrace.problems import Path, Position, Problem, dotted
 
-__all__ = ["read", "resolve_scalar"]
+__all__ = ["explain", "read", "resolve_scalar"]
 
 _MAX_BYTES = 1024 * 1024
 _MAX_VALUES = 5_000
 _MAX_DEPTH = 100
-# What is shorter cannot hold enough to be costly.
+# Shorter text cannot be costly to parse.
 _SHORT = 8 * 1024
 
 _STANDARD = "tag:yaml.org,2002:"
@@ -43,11 +44,25 @@ _WORDS: Mapping[str, object] = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
     **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
 }
-# Strings, which are compiled when a file needs them.
+# Not compiled until a file needs them.
 _INT = r"[-+]?[0-9]+"
 _OCTAL_OR_HEX = r"0o[0-7]+|0x[0-9a-fA-F]+"
 _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _MAX_DIGITS = 400
+_LATER = r"\A((?:#[^\n]*\n|[^\S\n]*\n)*)%YAML[ \t]+1\.[3-9][0-9]*"
+
+# Characters that look like a space, and that YAML does not take for one.
+_BLANKS = ("\u00a0", "\u2007", "\u202f", "\u2003", "\u2002", "\u3000", "\u200b", "\ufeff")
+
+
+def _find_blank(line: str) -> int | None:
+    """Return the index of the first character that only looks like a space."""
+    return next((index for index, character in enumerate(line) if character in _BLANKS), None)
+
+
+def _looks_like_space(line: str) -> str:
+    number = ord(next(character for character in line if character in _BLANKS))
+    return f"contains the character U+{number:04X}, which looks like a space; write spaces instead"
 
 
 def read(source: str | os.PathLike[str] | Mapping[str, object] | None) -> Document:
@@ -57,7 +72,7 @@ def read(source: str | os.PathLike[str] | Mapping[str, object] | None) -> Docume
         source: path of a YAML file of at most 1 MiB in UTF-8, a mapping, or None for nothing.
 
     Raises:
-        ConfigError: when the file cannot be read or is not YAML with a mapping at its root.
+        ConfigError: the file cannot be read, or is not YAML with a mapping at its top level.
     """
     if source is None:
         return Document("the environment", {})
@@ -68,7 +83,7 @@ def read(source: str | os.PathLike[str] | Mapping[str, object] | None) -> Docume
 
 
 def resolve_scalar(text: str) -> object:
-    """Give an unquoted scalar the type that YAML 1.2's core schema gives it."""
+    """Convert an unquoted scalar to its type in the core schema of YAML 1.2."""
     if text in _WORDS:
         return _WORDS[text]
     if text[0] not in "+-.0123456789" or len(text) > _MAX_DIGITS:
@@ -84,19 +99,21 @@ def resolve_scalar(text: str) -> object:
 
 def _text(name: str) -> str:
     try:
-        with open(name, "rb") as file:
+        with open_regular(name) as file:
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
-        raise _fatal(Position(name), _absent(name)) from None
+        message = "no such file" if name else "the file name is empty; set the variable it is from"
+        message += "; standard input is /dev/stdin" if name == "-" else ""
+        raise _fatal(Position(name), message) from None
     except IsADirectoryError:
         raise _fatal(Position(name), "is a directory; name a YAML file") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise _fatal(Position(name), f"cannot be read: {reason}") from None
     if len(data) > _MAX_BYTES:
-        raise _fatal(Position(name), "is larger than 1 MiB; a configuration is not")
+        raise _fatal(Position(name), "is larger than 1 MiB, the limit for a configuration")
     if b"\0" in data:
-        raise _fatal(Position(name), "is a binary file; YAML is text in UTF-8")
+        raise _fatal(Position(name), "is a binary file; expected YAML text in UTF-8")
     data = data.removeprefix(BOM_UTF8)
     try:
         return data.decode()
@@ -105,12 +122,6 @@ def _text(name: str) -> str:
         column = error.start - data.rfind(b"\n", 0, error.start)
         message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
         raise _fatal(Position(name, line, column), message) from None
-
-
-def _absent(name: str) -> str:
-    if not name:
-        return "the name of the file is empty; is the variable set that it comes from?"
-    return "no such file" + ("; standard input is /dev/stdin" if name == "-" else "")
 
 
 def _fatal(position: Position, message: str) -> ConfigError:
@@ -126,7 +137,7 @@ def _plain_copy(value: Any) -> Any:
 
 
 class _PlainResolver(VersionedResolver):
-    """Leaves the type of what has no quotes to :func:`resolve_scalar`, which looks at it anyway."""
+    """Leaves the types of unquoted scalars to :func:`resolve_scalar`."""
 
     def resolve(self, kind: type[Node], value: Any, implicit: Any) -> Tag:
         if kind is ScalarNode and implicit[0]:
@@ -136,15 +147,16 @@ class _PlainResolver(VersionedResolver):
 
 
 class _Reader:
-    """Walks the nodes of one file."""
+    """Converts the nodes of one file to plain values."""
 
-    def __init__(self, name: str, count: int = 0) -> None:
+    def __init__(self, name: str, count: int = 0, merging: tuple[Node, ...] = ()) -> None:
         self.name = name
         self.keys: dict[Path, Position] = {}
         self.values: dict[Path, Position] = {}
-        self.plain: set[Path] = set()
+        self.plain: dict[Path, str] = {}
         self.faults: list[Fault] = []
         self.count = count
+        self.merging = merging
 
     def document(self, text: str) -> Document:
         node = self._parsed(text)
@@ -153,29 +165,31 @@ class _Reader:
         root = self._value(node, ())
         if not isinstance(root, dict):
             kind = "a list" if isinstance(root, list) else "a single value"
-            message = f"{kind} stands at the root; a configuration is a mapping with tracing: in it"
+            if _find_blank(text) is not None:
+                raise _fatal(self._place(text, _find_blank(text) or 0), _looks_like_space(text))
+            message = f"the top level is {kind}; expected a mapping with a tracing: key"
             raise _fatal(self._position(node), message)
         return Document(
             self.name,
             root,
             keys=self.keys,
             values=self.values,
-            plain=frozenset(self.plain),
+            plain=self.plain,
             faults=tuple(self.faults),
             text=True,
         )
 
     def _check_cost(self, text: str) -> None:
-        """Refuse what would take the parser seconds, and memory by the hundred megabytes."""
+        """Refuse text that takes the parser seconds and hundreds of megabytes."""
         depth = 0
         for count, event in enumerate(YAML(typ="safe", pure=True).parse(text)):
             if isinstance(event, CollectionStartEvent):
                 depth += 1
             elif isinstance(event, CollectionEndEvent):
                 depth -= 1
-            # A key and a value are two.
+            # A key and a value are two events.
             if count > 2 * _MAX_VALUES:
-                message = f"holds more than {_MAX_VALUES} values; a configuration does not"
+                message = f"has more than {_MAX_VALUES} values, the limit for a configuration"
                 raise _fatal(self._position(event), message)
             if depth > _MAX_DEPTH:
                 raise _fatal(self._position(event), "is nested too deeply")
@@ -183,51 +197,77 @@ class _Reader:
     def _parsed(self, text: str) -> Node | None:
         yaml = YAML(typ="safe", pure=True)
         yaml.Resolver = _PlainResolver
-        # YAML 1.2 lets an anchor be given again, and the name may be part of a secret.
+        # YAML 1.2 allows a repeated anchor, and the name may be part of a secret.
         yaml.composer.warn_double_anchors = False
         try:
             if len(text) > _SHORT:
                 self._check_cost(text)
+            # A processor of version 1.2 reads later versions 1.x as its own.
+            text = re.sub(_LATER, r"\1%YAML 1.2", text, count=1)
             node: Node | None = yaml.compose(text)
         except MarkedYAMLError as error:
+            if error.problem == "but found another document" and (one := self._only(text)):
+                return one
             mark, message = explain(error, text)
             position = self._mark(mark) if mark is not None else Position(self.name)
             raise _fatal(position, message) from None
-        except YAMLError as error:
-            message = f"is not YAML: {str(error).splitlines()[0]}"
-            raise _fatal(Position(self.name), message) from None
         except RecursionError:
             raise _fatal(Position(self.name), "is nested too deeply") from None
+        except ReaderError as error:
+            character = text[error.position : error.position + 1] or "\0"
+            message = f"has the control character U+{ord(character):04X}; remove it"
+            raise _fatal(self._place(text, error.position), message) from None
+        # ruamel.yaml raises ValueError for this escape, and may raise others.
+        except Exception as error:
+            escape = re.search(r"\\U(?!0010|000)", text)
+            if escape is None:
+                raise _fatal(Position(self.name), f"is not YAML: {type(error).__name__}") from None
+            message = "no character has the number of this escape"
+            raise _fatal(self._place(text, escape.start()), message) from None
         return node
 
-    def _value(self, node: Node, path: Path) -> Any:
+    def _only(self, text: str) -> Node | None:
+        """Return the only document that is not empty; None if there are several."""
+        yaml = YAML(typ="safe", pure=True)
+        yaml.Resolver = _PlainResolver
+        yaml.composer.warn_double_anchors = False
+        try:
+            nodes = list(yaml.compose_all(text))
+        # The error of the first document is reported.
+        except Exception:
+            return None
+        filled = [node for node in nodes if not isinstance(node, ScalarNode) or node.value]
+        return filled[0] if len(filled) == 1 else None
+
+    def _place(self, text: str, index: int) -> Position:
+        line = text.count("\n", 0, index)
+        return Position(self.name, line + 1, index - text.rfind("\n", 0, index))
+
+    def _value(self, node: Any, path: Path) -> Any:
         self.count += 1
         if self.count > _MAX_VALUES:
-            message = (
-                f"holds more than {_MAX_VALUES} values once its aliases are expanded; "
-                "write fewer of them"
-            )
-            raise _fatal(Position(self.name), message)
+            message = f"has more than {_MAX_VALUES} values once its aliases are expanded"
+            raise _fatal(Position(self.name), f"{message}; use fewer aliases")
         if len(path) > _MAX_DEPTH:
-            raise _fatal(self._position(node), "is nested too deeply, or an alias holds itself")
+            raise _fatal(self._position(node), "is nested too deeply, or an alias contains itself")
         self.values[path] = self._position(node)
-        tag = _tag(node)
+        # ruamel.yaml before 0.18 has a string, later ones an object that prints as one.
+        tag = str(node.tag)
         if not tag.startswith(_STANDARD):
-            # The tag is not shown: it may be a password that begins with an exclamation mark.
-            message = "a ! begins a tag, and none is known; remove it, or put text in quotes"
+            # The tag may be a password that begins with an exclamation mark.
+            message = "a ! begins a tag, which is not supported; remove it, or put text in quotes"
             self._fault(path, self._position(node), message)
         if isinstance(node, MappingNode):
             return self._mapping(node, path)
         if isinstance(node, SequenceNode):
             return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._scalar(node, path, tag)
-
-    def _scalar(self, node: Any, path: Path, tag: str) -> object:
+        text = self._text(node, path)
         if node.style is None or node.style == "":
-            self.plain.add(path)
+            self.plain[path] = text
             if tag != f"{_STANDARD}str":
-                return resolve_scalar(node.value)
-        return str(node.value)
+                # The parser leaves blanks other than space and tab.
+                return resolve_scalar(text.strip())
+        return text
 
     def _mapping(self, node: MappingNode, path: Path) -> dict[str, object]:
         found: dict[str, object] = {}
@@ -235,27 +275,39 @@ class _Reader:
         for key_node, value_node in node.value:
             position = self._position(key_node)
             if not isinstance(key_node, ScalarNode):
-                self._fault(path, position, "a key must be a plain word")
+                self._fault(path, position, "a key must be plain text")
                 continue
-            key = str(key_node.value)
+            key = self._text(key_node, path)
+            if key[:1] in _BLANKS and key_node.style in (None, ""):
+                # The key may be in another block than the person meant, so all are concerned.
+                self._fault((), position, _looks_like_space(key))
+                continue
             if key == "<<":
                 many = isinstance(value_node, SequenceNode)
                 merged += value_node.value if many else [value_node]
                 continue
             here = (*path, key)
             if key in found:
-                first = self.keys[here].line
-                message = f"is given twice, first in line {first}; keep one of them"
+                message = f"appears twice, first on line {self.keys[here].line}; delete one of them"
                 self._fault(here, position, message)
                 continue
             self.keys[here] = position
             found[key] = self._value(value_node, here)
+            if isinstance(value_node, ScalarNode) and _is_absent(value_node):
+                # Its own position is on the next line.
+                self.values[here] = position
         for other in merged:
             if not isinstance(other, MappingNode):
-                self._fault(path, self._position(other), "<< takes a mapping, or a list of them")
+                self._fault(path, self._position(other), "<< expects a mapping or a list of them")
                 continue
-            # What a mapping says itself wins over what it merges, and the first merged wins.
-            reader = _Reader(self.name, count=self.count)
+            if other is node or other in self.merging:
+                message = "<< merges a mapping into itself; remove it"
+                self._fault(path, self._position(other), message)
+                continue
+            if len(self.merging) > _MAX_DEPTH:
+                raise _fatal(self._position(other), "<< is nested too deeply")
+            # The mapping's own keys have precedence, then those of the first merged mapping.
+            reader = _Reader(self.name, self.count, (*self.merging, node))
             for key, value in reader._mapping(other, path).items():
                 if key not in found:
                     found[key] = value
@@ -268,7 +320,17 @@ class _Reader:
         length = len(path)
         self.keys.update({at: pos for at, pos in other.keys.items() if at[:length] == path})
         self.values.update({at: pos for at, pos in other.values.items() if at[:length] == path})
-        self.plain.update(at for at in other.plain if at[:length] == path)
+        self.plain.update({at: text for at, text in other.plain.items() if at[:length] == path})
+
+    def _text(self, node: ScalarNode, path: Path) -> str:
+        """Return a scalar's text; JSON writes some characters as two escapes."""
+        text = str(node.value)
+        try:
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            message = "has half of a pair of escapes (\\ud83d\\ude80); write the character itself"
+            self._fault(path, self._position(node), message)
+            return ""
 
     def _fault(self, path: Path, position: Position, message: str) -> None:
         self.faults.append(Fault(path, Problem(position, dotted(path), message)))
@@ -280,6 +342,58 @@ class _Reader:
         return Position(self.name, mark.line + 1, mark.column + 1)
 
 
-def _tag(node: Node) -> str:
-    # ruamel.yaml before 0.18 keeps a string, later ones an object that prints as one.
-    return str(node.tag)
+def _is_absent(node: ScalarNode) -> bool:
+    # One with a tag may be a password that begins with an exclamation mark.
+    return node.style in (None, "") and not node.value and str(node.tag).startswith(_STANDARD)
+
+
+_INDENTED = "this line is not indented like the others of its block"
+
+# A part of the parser's message, and the likely mistake; the first match is used.
+_CAUSES = (
+    ("undefined alias", "a * begins an alias, but no &anchor has this name; put text in quotes"),
+    ("scanning an alias", "a * begins an alias; put text that begins with it in quotes"),
+    ("scanning an anchor", "an & begins an anchor; put text that begins with it in quotes"),
+    ("undefined tag handle", "a ! begins a tag; put text that begins with it in quotes"),
+    ("a tag:", "a ! begins a tag; put text that begins with it in quotes"),
+    ("unknown escape", "a backslash in double quotes is an escape; use single quotes"),
+    ("cannot start any token", "text cannot begin with this character; put it in quotes"),
+    ("incompatible YAML", "only YAML 1 is supported; write %YAML 1.2, or remove this line"),
+    ("another document", "a second document begins here; keep one, and delete ---"),
+    ("but found '<scalar>'", "text follows a closed quote; put all of it in one pair of quotes"),
+    ("<block end>", _INDENTED),
+    ("found ('<block mapping start>'", _INDENTED),
+)
+# The same for messages whose context, not the problem, is at the mistake.
+_OPENED = (
+    ("a quoted scalar: found unexpected", "the quote that opens here is not closed"),
+    ("parsing a flow sequence", "the [ that opens here is not closed; add a ]"),
+    ("parsing a flow mapping", "the { that opens here is not closed; add a }"),
+    ("could not find expected ':'", "this key has no colon; write key: value"),
+)
+
+
+def explain(error: MarkedYAMLError, text: str) -> tuple[Any, str]:
+    """Return the parser's mark of a syntax error, if any, and a message without any of the text."""
+    mark = error.problem_mark or error.context_mark
+    lines = text.splitlines()
+    known = mark is not None and mark.line < len(lines)
+    before = lines[mark.line][: mark.column + 1] if known else ""
+    if "\t" in before:
+        return mark, "the indentation has a tab; indent with spaces"
+    for number in range(max(mark.line - 1, 0), mark.line + 1) if known else ():
+        found = _find_blank(lines[number])
+        if found is not None:
+            return SimpleNamespace(line=number, column=found), _looks_like_space(lines[number])
+    reason = " ".join(f"{error.context or ''}: {error.problem or ''}".split())
+    for sign, message in _OPENED:
+        if sign in reason:
+            return error.context_mark or mark, message
+    for sign, message in _CAUSES:
+        if sign in reason:
+            return mark, message
+    if "mapping values are not allowed" in reason:
+        if ": " in before:
+            return mark, "the line has a second colon; put text with a colon in quotes"
+        return mark, f"{_INDENTED}, or the line above has no colon"
+    return mark, f"is not YAML: {reason.strip(': ') or 'cannot be parsed'}"

@@ -1,40 +1,44 @@
-"""Examine: send one span to every destination, and tell what became of it and why."""
+"""Examine a configuration: send one span to every destination, and explain the result."""
 
 from __future__ import annotations
+
+import logging
+from functools import partial
 
 from attrs import evolve
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 
+from bentotrace.config.diagnostics import Note
+from bentotrace.config.effect import warn_unsampled
 from bentotrace.config.load import Config, ExporterConfig
 from bentotrace.config.options import TracingOptions
-from bentotrace.config.report import Note
-from bentotrace.doctor.case import Case
-from bentotrace.doctor.examination import Diagnosis, Examination, State, Step
+from bentotrace.delivery.advice import own_advice
+from bentotrace.delivery.exporter import make_context, make_guarded
+from bentotrace.delivery.guard import Guard, Reports
+from bentotrace.doctor.checks import run_checks
+from bentotrace.doctor.evidence import Evidence
+from bentotrace.doctor.export import Export, check_exporter, export_span
 from bentotrace.doctor.fixes import fix_of
-from bentotrace.doctor.language import detail_of_language
-from bentotrace.doctor.options import Options
-from bentotrace.doctor.place import Place, place_of
-from bentotrace.doctor.probe import Probes, probe
-from bentotrace.doctor.steps import steps_of
-from bentotrace.doctor.trial import Trial, make_and_close, try_out
+from bentotrace.doctor.probe import Probes, probe, probe_protocol
+from bentotrace.doctor.report import Diagnosis, Examination, State, Step, steps_of
+from bentotrace.doctor.target import NetworkTarget, network_target
 from bentotrace.doctor.verdict import StepName, Verdict, verdict_of
 from bentotrace.exceptions import PluginError
-from bentotrace.pipeline.announce import no_trace
-from bentotrace.pipeline.resource import make_resource
-from bentotrace.redaction import Redaction, without_credentials
+from bentotrace.pipeline.provider import make_resource
+from bentotrace.redaction import Redaction
 from bentotrace.transport.outcome import FailureDetail, FailureKind, Outcome
 
 __all__ = ["examine"]
 
 _HOPELESS_SECONDS = 1.0
-"""What an export has that a probe has found hopeless, to say the same."""
+"""The timeout of an export that must fail according to a probe: enough to confirm it."""
 
-_LANGUAGES = {
+_PROTOCOLS = {
     FailureDetail.NEEDS_TLS: "the server speaks TLS on that port",
     FailureDetail.NO_TLS: "the server speaks plaintext on that port",
     FailureDetail.NEEDS_GRPC: "the server speaks HTTP/2 on that port, as gRPC does",
-    FailureDetail.NEEDS_HTTP: "the server speaks HTTP/1.1 on that port, and no gRPC",
-    FailureDetail.CLIENT_CERTIFICATE: "the server asks for a client certificate",
+    FailureDetail.NEEDS_HTTP: "the server speaks HTTP/1.1 on that port, not gRPC",
+    FailureDetail.CLIENT_CERTIFICATE: "the server requires a client certificate",
 }
 _NOT_REACHED = {
     FailureKind.NAME_RESOLUTION,
@@ -44,127 +48,124 @@ _NOT_REACHED = {
 }
 _UNEXPLAINED = {FailureKind.DISCONNECTED, FailureKind.PROTOCOL, FailureKind.TIMEOUT}
 
+_logger = logging.getLogger("bentotrace.doctor")
+
 
 def examine(config: Config) -> Examination:
-    """Send one span to every destination of a configuration.
+    """Send one span to every destination of a configuration, past sampling and queue.
 
-    Sampling and the queue have no part in it. A destination takes its timeout at the most, and a
-    few seconds more where it takes probes to find out what is wrong.
+    Each destination takes at most its timeout, and a few seconds for probes.
     """
-    resource = make_resource(config.options)
+    options = config.options
+    resource = make_resource(options)
     notes = config.notes
-    nothing = no_trace(config.options, config.source) if config.exporters else None
-    if nothing is not None:
-        notes += (Note(nothing),)
-    meant = config.options.disabled or config.options.exporter_type
-    redaction = config.redaction
+    if config.exporters and options.records_nothing:
+        notes += (Note(warn_unsampled(config)),)
+    intentional = options.disabled or options.exporter_type
     return Examination(
         config.source,
         tuple(
-            _diagnose(exporter, config.options, resource, redaction)
+            _diagnose(exporter, options, resource, config.redaction)
             for exporter in config.exporters
         ),
         notes,
-        Verdict.NOTHING if meant else Verdict.NO_EXPORTER,
+        Verdict.NOTHING if intentional else Verdict.NO_EXPORTER,
     )
 
 
 def _diagnose(
     exporter: ExporterConfig, options: TracingOptions, resource: Resource, redaction: Redaction
 ) -> Diagnosis:
-    place = place_of(exporter.target)
+    def make(reports: Reports, timeout: float = exporter.timeout) -> Guard:
+        return make_guarded(
+            evolve(exporter, timeout=timeout),
+            options,
+            resource,
+            reports=reports,
+            logger=_logger,
+            redaction=redaction,
+        )
+
+    target = network_target(exporter.target)
     try:
-        make_and_close(exporter, options, resource, redaction)
-    except PluginError as error:
-        step = Step(StepName.CONFIGURATION, State.FAILED, str(error))
-        return _diagnosis(exporter, place, redaction, (step,), Verdict.CONFIGURATION, str(error))
-    except TimeoutError:
-        reason = "it is not made and closed, long after its timeout; tell whoever published it"
+        check_exporter(make, exporter.timeout)
+    except (PluginError, TimeoutError) as error:
+        verdict, reason = Verdict.CONFIGURATION, str(error)
+        if isinstance(error, TimeoutError):
+            verdict = Verdict.EXPORTER_HANGS
+            reason = f"creating and closing the exporter {error}; report this to its author"
         step = Step(StepName.CONFIGURATION, State.FAILED, reason)
-        return _diagnosis(exporter, place, redaction, (step,), Verdict.EXPORTER_HANGS, reason)
-    probes = Probes() if place is None else probe(place, exporter.timeout, redaction)
+        export = Export(Outcome(ok=False, endpoint="", reason=reason))
+        evidence = Evidence(exporter, target, export=export)
+        return _diagnosis(evidence, (step,), verdict, "", redaction)
+    probes = Probes() if target is None else probe(target, exporter.timeout, redaction)
     timeout = min(exporter.timeout, _HOPELESS_SECONDS) if probes.hopeless else exporter.timeout
-    udp = place is not None and place.transport == "udp"
-    trial = try_out(evolve(exporter, timeout=timeout), options, resource, redaction, twice=udp)
-    outcome = _refined(_outcome_of(trial), probes, place)
-    verdict = _verdict(trial, outcome, udp)
-    service = str(resource.attributes.get(SERVICE_NAME, "without a name"))
-    case = Case(exporter, service, Options(exporter, place), place, probes, trial)
-    steps = steps_of(case, outcome, verdict, outcome.reason)
-    return _diagnosis(
-        exporter,
-        place,
+    udp = target is not None and target.transport == "udp"
+    export = export_span(
+        partial(make, timeout=timeout),
+        resource,
+        timeout,
         redaction,
-        steps,
-        verdict,
-        outcome.reason,
-        fix=fix_of(verdict, case),
-        trace_id=trial.trace_id,
+        twice=udp,
+        extended=bool(exporter.extensions),
     )
+    export = evolve(export, outcome=_refined(export.outcome, probes, target))
+    verdict = verdict_of(export.outcome) if export.returned else Verdict.EXPORTER_HANGS
+    if export.withheld:
+        verdict = Verdict.WITHHELD
+    if udp and verdict.good:
+        verdict = Verdict.SENT
+    service = str(resource.attributes.get(SERVICE_NAME, "without a name"))
+    evidence = Evidence(exporter, target, service, probes, export)
+    if verdict.reached and export.returned:
+        context = make_context(exporter, options, resource, Reports(), _logger, redaction)
+        evidence = evolve(evidence, checks=run_checks(exporter, context))
+    if not export.outcome.ok and export.returned and not export.withheld:
+        evidence = evolve(evidence, advice=own_advice(exporter, redaction, export.outcome))
+    steps = steps_of(evidence, verdict)
+    if verdict.good and evidence.checks.failed is not None:
+        verdict = Verdict.CHECK
+    return _diagnosis(evidence, steps, verdict, fix_of(verdict, evidence), redaction)
 
 
 def _diagnosis(
-    exporter: ExporterConfig,
-    place: Place | None,
-    redaction: Redaction,
+    evidence: Evidence,
     steps: tuple[Step, ...],
     verdict: Verdict,
-    reason: str,
-    fix: str = "",
-    trace_id: str = "",
+    fix: str,
+    redaction: Redaction,
 ) -> Diagnosis:
-    target = exporter.target
-    found = Diagnosis(
-        exporter=exporter.plugin.name,
-        protocol=target.protocol if target is not None else "",
-        endpoint=without_credentials(target.endpoint) if target is not None else "",
-        endpoint_source=Options(exporter, place).endpoint_source,
-        steps=steps,
-        verdict=verdict,
-        reason=reason,
-        fix=fix,
-        trace_id=trace_id,
-    )
-    return _redacted(found, redaction)
-
-
-def _redacted(diagnosis: Diagnosis, redaction: Redaction) -> Diagnosis:
-    """Leave every secret out of what is told."""
     redact = redaction.redact
-    return evolve(
-        diagnosis,
-        endpoint=redact(diagnosis.endpoint),
-        reason=redact(diagnosis.reason),
-        fix=redact(diagnosis.fix),
-        steps=tuple(evolve(step, told=redact(step.told)) for step in diagnosis.steps),
+    target = evidence.exporter.target
+    return Diagnosis(
+        exporter=evidence.name,
+        protocol=target.protocol if target is not None else "",
+        endpoint=redact(evidence.endpoint),
+        endpoint_source=evidence.endpoint_source,
+        steps=tuple(evolve(step, message=redact(step.message)) for step in steps),
+        verdict=verdict,
+        reason=redact(_reason(evidence, verdict)),
+        fix=redact(fix),
+        trace_id=evidence.export.trace_id,
     )
 
 
-def _outcome_of(trial: Trial) -> Outcome:
-    """Give what the exporter reported, or as much of it as its result says."""
-    if trial.outcome is not None and (not trial.outcome.ok or trial.taken):
-        return trial.outcome
-    reason = trial.reason if trial.returned else "it does not return, long after its timeout"
-    return Outcome(ok=trial.taken, endpoint="", reason=reason, elapsed=trial.seconds)
+def _reason(evidence: Evidence, verdict: Verdict) -> str:
+    failed = evidence.checks.failed
+    return failed.message if verdict is Verdict.CHECK and failed else evidence.outcome.reason
 
 
-def _verdict(trial: Trial, outcome: Outcome, udp: bool) -> Verdict:
-    if not trial.returned:
-        return Verdict.EXPORTER_HANGS
-    verdict = verdict_of(outcome)
-    return Verdict.SENT if udp and verdict.good else verdict
-
-
-def _refined(outcome: Outcome, probes: Probes, place: Place | None) -> Outcome:
-    """Tell apart what the exporter's outcome leaves open."""
-    if outcome.ok or outcome.kind is None or place is None:
+def _refined(outcome: Outcome, probes: Probes, target: NetworkTarget | None) -> Outcome:
+    """Complete the exporter's outcome with the results of the probes."""
+    if outcome.ok or outcome.kind is None or target is None:
         return outcome
-    masked = _is_masked(outcome, probes)
+    # gRPC reports only the last address, such as ::1 of localhost, although another accepted.
+    masked = outcome.kind is FailureKind.REFUSED and probes.accepted is not None
     seen = probes.failure
     if seen is not None and seen.kind is not None:
         same = outcome.kind is seen.kind and outcome.detail is None
-        # An export that ran out of time may have been about to say this, but for a failure of
-        # TLS, which takes no time; gRPC tells of one address only, and calls its proxy the server.
+        # An export that timed out may have failed for this, except a TLS failure, which takes no
+        # time. gRPC reports one address only, and calls its proxy the server.
         late = outcome.kind is FailureKind.TIMEOUT and seen.kind is not FailureKind.TLS
         proxied = seen.kind is FailureKind.PROXY and outcome.kind in _NOT_REACHED
         if same or late or masked or proxied:
@@ -173,25 +174,13 @@ def _refined(outcome: Outcome, probes: Probes, place: Place | None) -> Outcome:
     explained = outcome.detail not in {None, FailureDetail.HANDSHAKE} or not (
         masked or outcome.kind in _UNEXPLAINED
     )
-    if explained or place.proxy is not None or place.transport == "udp":
+    if explained or target.proxy is not None or target.transport == "udp":
         return outcome
-    detail = detail_of_language(place)
+    detail = probe_protocol(target)
     if detail is not None:
-        told = "" if masked else f" ({outcome.reason})"
-        return evolve(outcome, detail=detail, reason=_LANGUAGES[detail] + told)
-    if masked and probes.connection is not None:
-        reason = f"{probes.connection.address} takes the connection and closes it; {outcome.reason}"
+        reported = "" if masked else f" ({outcome.reason})"
+        return evolve(outcome, detail=detail, reason=_PROTOCOLS[detail] + reported)
+    if masked:
+        reason = f"{probes.accepted} accepts the connection and closes it; {outcome.reason}"
         return evolve(outcome, kind=FailureKind.DISCONNECTED, reason=reason)
     return outcome
-
-
-def _is_masked(outcome: Outcome, probes: Probes) -> bool:
-    """Whether the failure is of another address than the one that takes connections.
-
-    gRPC reports the last address that it tried, as ``::1`` of localhost.
-    """
-    return (
-        outcome.kind is FailureKind.REFUSED
-        and probes.connection is not None
-        and probes.connection.address is not None
-    )

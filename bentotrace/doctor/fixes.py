@@ -1,354 +1,364 @@
-"""What to do about a verdict."""
+"""What to do about a verdict: the log's advice, with the options and receivers of this case."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
+from functools import partial
+from typing import Literal
+from urllib.parse import urlsplit
 
-from bentotrace.doctor.case import Case
-from bentotrace.doctor.receivers import find_path
-from bentotrace.doctor.verdict import Verdict
+from attrs import frozen
+
+from bentotrace.delivery.advice import advice_on
+from bentotrace.doctor.evidence import Evidence
+from bentotrace.doctor.target import NetworkTarget
+from bentotrace.doctor.verdict import Verdict, failure_kind_of
+from bentotrace.transport.http import HTTPTransport
 
 __all__ = ["fix_of"]
 
 _TIME = "%Y-%m-%d %H:%M"
+_PATH_SECONDS = 2.0
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def fix_of(verdict: Verdict, case: Case) -> str:
-    """Say in a few sentences what to do; "" when there is nothing."""
+def fix_of(verdict: Verdict, evidence: Evidence) -> str:
+    """Return in a few sentences what to do; "" when there is nothing.
+
+    The plugin's own words have precedence: those of its check, then its advice.
+    """
+    failed = evidence.checks.failed
+    if failed is not None and (failed.fix or verdict is Verdict.CHECK):
+        return failed.fix
+    if evidence.advice:
+        return evidence.advice + _where_credentials_are(verdict, evidence)
     fix = _FIXES.get(verdict)
-    return "" if fix is None else fix(case)
+    if isinstance(fix, str):
+        return fix.format_map(_words(evidence))
+    return _advice(verdict, evidence) if fix is None else fix(evidence)
 
 
-def _good(case: Case) -> str:
-    if case.place is None:
+def _where_credentials_are(verdict: Verdict, evidence: Evidence) -> str:
+    """Return a sentence on the plugin's options for credentials; "" if it is not about them."""
+    rejected = verdict in {Verdict.UNAUTHENTICATED, Verdict.FORBIDDEN}
+    if not rejected or not evidence.exporter.plugin.credentials:
         return ""
-    return f'Look for trace {case.trial.trace_id} there; its one span is "bentotrace doctor".'
+    if evidence.credentials_source is None:
+        return f" Not set: {evidence.credentials}."
+    return f" Sent: {evidence.credentials}."
 
 
-def _sent(case: Case) -> str:
+def _advice(verdict: Verdict, evidence: Evidence) -> str:
+    """Return the advice on a failure of this kind, as a sentence."""
+    kind = failure_kind_of(verdict)
+    if kind is None:
+        return ""
+    advice = advice_on(kind.value, **_words(evidence))
+    return f"{advice[0].upper()}{advice[1:]}."
+
+
+def _words(evidence: Evidence) -> Mapping[str, str]:
+    grpc = evidence.transport == "grpc"
+    client = "requires a client certificate"
+    if evidence.source("client_certificate_file") is not None:
+        option = evidence.option_and_source("client_certificate_file", fallback="")
+        client = f"trusts the client certificate in {option}"
+    return {
+        "endpoint": evidence.endpoint_option,
+        "receiver": f"the receiver on {evidence.peer}",
+        "peer": evidence.peer,
+        "host": evidence.host if evidence.target is not None else "the host",
+        "proxy": "grpc_proxy, https_proxy or http_proxy" if grpc else "http_proxy or https_proxy",
+        "headers": evidence.credentials,
+        "authority": evidence.option("certificate_file") or "its option for an authority's file",
+        "client": client,
+        "exporter": evidence.name,
+        "timeout": f"{evidence.exporter.timeout:g} s",
+        "trace_id": evidence.export.trace_id,
+    }
+
+
+def _good(evidence: Evidence) -> str:
+    if evidence.target is None:
+        return ""
     return (
-        "UDP tells when nobody listens, by an ICMP message, which a firewall may swallow; it does "
-        "not tell that a span arrived. That only the backend shows: look for trace "
-        f"{case.trial.trace_id}."
+        f"Look for trace {evidence.export.trace_id} in the backend; its only span is "
+        '"bentotrace doctor".'
     )
 
 
-def _name(case: Case) -> str:
-    return (
-        f"Correct the host in {case.options.endpoint}, or make the name known where this runs: "
-        "in the DNS, in /etc/hosts, in the network of the containers."
-    )
-
-
-def _closed_port(case: Case) -> str:
-    fix = f"Start the receiver on {case.peer}, or correct host and port in {case.options.endpoint}."
-    if case.host in _LOOPBACK:
-        fix += f" Within a container, {case.host} is the container itself."
+def _closed_port(evidence: Evidence) -> str:
+    fix = _advice(Verdict.CLOSED_PORT, evidence)
+    if evidence.host in _LOOPBACK:
+        fix += f" Within a container, {evidence.host} is the container itself."
     return fix
 
 
-def _unreachable(case: Case) -> str:
+def _no_connection(evidence: Evidence) -> str:
+    words = _words(evidence)
+    option = words["proxy"] if evidence.proxied else evidence.endpoint_option
     return (
-        f"Look at the routes and firewalls between here and {case.peer}, or correct the host in "
-        f"{case.options.endpoint}."
+        "A firewall drops the packets, or the host is down: open the firewall between here and "
+        f"{evidence.peer}, or correct host and port in {option}."
     )
 
 
-def _no_connection(case: Case) -> str:
-    return (
-        "A firewall drops the packets, or the host is down: open the way from here to "
-        f"{case.peer}, or correct host and port in {_endpoint_or_proxy(case)}."
-    )
-
-
-def _no_answer(case: Case) -> str:
-    return (
-        "The receiver is stuck, slower than the timeout, or something else: look at its log, check "
-        f"the port in {case.options.endpoint}, or raise timeout."
-    )
-
-
-def _disconnected(case: Case) -> str:
-    fix = (
-        "Look at the receiver's log for why it closes connections, and check host and port in "
-        f"{case.options.endpoint}."
-    )
-    option = case.options.name("client_certificate_file")
-    if case.place is not None and case.place.tls is not None and option is not None:
-        fix += f" It may ask for a client certificate: {option}."
+def _disconnected(evidence: Evidence) -> str:
+    fix = _advice(Verdict.DISCONNECTED, evidence)
+    option = evidence.option("client_certificate_file")
+    if evidence.target is not None and evidence.target.tls is not None and option is not None:
+        fix += f" It may require a client certificate: {option}."
     return fix
 
 
-def _proxy(case: Case) -> str:
-    host = "the host" if case.place is None else case.host
-    return (
-        f"Correct the proxy in {_proxy_variables(case)}, or name {host} in no_proxy to send past "
-        "it."
-    )
-
-
-def _tls_to_plaintext(case: Case) -> str:
-    fix = f"Write http:// in {case.options.endpoint} if plaintext is meant"
-    insecure = case.options.name("insecure")
-    if case.grpc and insecure is not None:
+def _tls_to_plaintext(evidence: Evidence) -> str:
+    fix = f"Write http:// in {evidence.endpoint_option} if plaintext is intended"
+    insecure = evidence.option("insecure")
+    if evidence.transport == "grpc" and insecure is not None:
         fix += f", or {insecure}: true for an endpoint without a scheme"
     return f"{fix}; else send to a port that speaks TLS."
 
 
-def _plaintext_to_tls(case: Case) -> str:
-    return (
-        f"Write https:// in {case.options.endpoint}; if its authority is your own, name the "
-        f"authority's file in {_authority_option(case)}."
-    )
-
-
-def _certificate_time(case: Case) -> str:
-    certificate = case.certificate
+def _certificate_time(evidence: Evidence) -> str:
+    certificate = evidence.probes.certificate
     if certificate is None:
         return "Renew the receiver's certificate, or set the clock of this machine."
     now = datetime.now(timezone.utc)
     if certificate.begins > now:
         return (
-            f"It is valid from {certificate.begins:{_TIME}} on, and here it is {now:{_TIME}} "
+            f"It is valid from {certificate.begins:{_TIME}}, and the time here is {now:{_TIME}} "
             "(UTC): set the clock of this machine, or issue another certificate."
         )
     return (
-        f"It ended on {certificate.ends:{_TIME}} (UTC): renew the receiver's certificate, "
-        "and have the receiver load it."
+        f"It expired on {certificate.ends:{_TIME}} (UTC): renew the receiver's certificate, and "
+        "reload the receiver."
     )
 
 
-def _certificate_authority(case: Case) -> str:
-    certificate = case.certificate
+def _certificate_authority(evidence: Evidence) -> str:
+    certificate = evidence.probes.certificate
     issuer = "" if certificate is None else f" (issuer: {certificate.issuer})"
-    option = _authority_option(case)
-    given = case.options.source("certificate_file")
-    if given is not None:
+    option = _words(evidence)["authority"]
+    if evidence.source("certificate_file") is not None:
+        option = evidence.option_and_source("certificate_file", fallback=option)
         return (
-            f"The file in {option} ({given}) is not the authority of the receiver's certificate"
-            f"{issuer}: name the file of the one that is."
+            f"The file in {option} is not the authority of the receiver's certificate{issuer}: "
+            "name the file of the right authority."
         )
-    handshake = case.probes.handshake
-    if case.grpc and handshake is not None and handshake.failure is None:
+    handshake = evidence.probes.handshake
+    if evidence.transport == "grpc" and handshake is not None and handshake.failure is None:
         return (
-            "This machine trusts it, but gRPC brings authorities of its own: name the machine's "
+            "This machine trusts it, but gRPC has its own list of authorities: name the machine's "
             f"file, such as /etc/ssl/certs/ca-certificates.crt, in {option}."
         )
     return f"Name the file of the authority of the receiver's certificate{issuer} in {option}."
 
 
-def _certificate_name(case: Case) -> str:
-    certificate = case.certificate
-    if certificate is None or not certificate.hosts:
-        return (
-            f"Write the host that the certificate is for in {case.options.endpoint}, or issue one "
-            f"for {case.host}."
-        )
-    return (
-        f"It is for {', '.join(certificate.hosts)}: write that host in {case.options.endpoint}, or "
-        f"issue a certificate for {case.host}."
-    )
+def _certificate_name(evidence: Evidence) -> str:
+    certificate = evidence.probes.certificate
+    hosts = "" if certificate is None else ", ".join(certificate.hosts)
+    if hosts:
+        fix = f"It is for {hosts}: write that host in {evidence.endpoint_option}"
+    else:
+        fix = f"Write the host that the certificate is for in {evidence.endpoint_option}"
+    return f"{fix}, or issue a certificate for {evidence.host}."
 
 
-def _client_certificate(case: Case) -> str:
-    certificate = case.options.name("client_certificate_file")
+def _client_certificate(evidence: Evidence) -> str:
+    certificate = evidence.option("client_certificate_file")
     if certificate is None:
         return (
-            f"The exporter {case.exporter.plugin.name} shows none: have the receiver not ask for "
-            "one, or use the exporter otlp, which can."
+            f"The exporter {evidence.name} cannot send one: configure the receiver not to require "
+            "it, or use the exporter otlp, which can."
         )
-    key = case.options.name("client_key_file")
+    key = evidence.option("client_key_file")
     return f"Name the files of certificate and key in {certificate} and {key}."
 
 
-def _tls(case: Case) -> str:
-    given = case.options.source("client_certificate_file")
-    client = "asks for a client certificate"
-    if given is not None:
-        option = case.options.name("client_certificate_file")
-        client = f"trusts the client certificate in {option} ({given})"
-    return (
-        f"Look at the receiver's log, its TLS versions and whether it {client}; check the port in "
-        f"{case.options.endpoint}."
-    )
-
-
-def _http_to_grpc(case: Case) -> str:
-    known = case.known
+def _served_protocol(served: Literal["http", "grpc"], evidence: Evidence) -> str:
+    names = {"http": "HTTP", "grpc": "gRPC"}
+    known, option = _known_receiver(evidence), evidence.endpoint_option
     if known is None:
-        return f"Choose gRPC, or correct the port in {case.options.endpoint}."
+        return f"Select {names[served]}, or correct the port in {option}."
     if known.grpc_port is None:
         return (
-            f"{case.exporter.plugin.name} is not spoken over gRPC: correct the port in "
-            f"{case.options.endpoint} to {known.advice('http')}."
+            f"{evidence.name} has no gRPC protocol: correct the port in {option} (usually port "
+            f"{known.http_port})."
         )
+    protocol, spoken, port = known.http_protocol, "grpc", known.grpc_port
+    if served == "grpc":
+        protocol, spoken, port = "grpc", "http", known.http_port
     return (
-        f"Write {known.advice('grpc')}, or send to the receiver's HTTP port, usually "
-        f"{known.http_port}, in {case.options.endpoint}."
+        f"Write {evidence.name}.protocol: {protocol}, or send to the receiver's {names[spoken]} "
+        f"port, usually {port}, in {option}."
     )
 
 
-def _grpc_to_http(case: Case) -> str:
-    known = case.known
-    if known is None:
-        return f"Choose HTTP, or correct the port in {case.options.endpoint}."
-    return (
-        f"Write {known.advice('http')}, or send to the receiver's gRPC port, usually "
-        f"{known.grpc_port}, in {case.options.endpoint}."
-    )
+def _unauthenticated(evidence: Evidence) -> str:
+    fix = _advice(Verdict.UNAUTHENTICATED, evidence)
+    if evidence.sent:
+        return f"Sent: {evidence.sent}. {fix}"
+    fix = f"No credentials were sent. {fix}"
+    if evidence.exporter.plugin.credentials or evidence.option("headers") is None:
+        return fix
+    example = "{Authorization: {env: OTLP_TOKEN}}"
+    return f"{fix} For example: {example}."
 
 
-def _protocol(case: Case) -> str:
-    return (
-        "What answers there is no receiver of this exporter: check host, port and path in "
-        f"{case.options.endpoint}."
-    )
+def _forbidden(evidence: Evidence) -> str:
+    if not evidence.sent:
+        return _unauthenticated(evidence)
+    return f"Sent: {evidence.sent}. Permit these credentials to write traces, or send others."
 
 
-def _unauthenticated(case: Case) -> str:
-    option = case.options.name("headers") or "its headers"
-    sent = case.headers_sent
-    if sent:
-        given = _given(case, option)
-        return f"Sent was {sent}: correct the value in {given}, or add what the receiver asks for."
-    return (
-        f"No credentials are sent: give what the receiver asks for in {option}, for example "
-        "{Authorization: {env: OTLP_TOKEN}}."
-    )
-
-
-def _forbidden(case: Case) -> str:
-    sent = case.headers_sent
-    if not sent:
-        return _unauthenticated(case)
-    return (
-        f"Sent was {sent}, which the receiver may know and not allow: let it take traces, or send "
-        "other credentials."
-    )
-
-
-def _not_found(case: Case) -> str:
-    place, name = case.place, case.exporter.plugin.name
-    if place is None or place.transport != "http":
+def _not_found(evidence: Evidence) -> str:
+    target, known, option = evidence.target, _known_receiver(evidence), evidence.endpoint_option
+    if known is None or target is None or target.transport != "http":
+        return _advice(Verdict.NOT_FOUND, evidence)
+    if evidence.proxied:
+        return f"Correct the path in {option}, usually {known.path}."
+    found = _find_path(known, target)
+    if found is None and target.path == known.path:
         return (
-            f"The server has no receiver for the exporter {name}: turn it on there, or check host "
-            f"and port in {case.options.endpoint}."
-        )
-    usual = f", usually {case.known.path}" if case.known is not None else ""
-    if place.proxy is not None:
-        return f"Correct the path in {case.options.endpoint}{usual}."
-    found = find_path(name, place)
-    if found is None and case.known is not None and place.path == case.known.path:
-        return (
-            f"{place.path} is the usual path, and no path of a well-known receiver is served on "
-            f"{case.peer}: correct host and port in {case.options.endpoint}, or write the path "
-            "that the receiver has there."
+            f"{target.path} is the usual path, but {target.peer} serves no path of a well-known "
+            f"receiver: correct host and port in {option}, or write the receiver's path there."
         )
     if found is None:
         return (
-            f"Correct the path in {case.options.endpoint}{usual}; no path of a well-known receiver "
-            f"is served on {case.peer}, so the port may be another's."
+            f"Correct the path in {option}, usually {known.path}; {target.peer} serves no path of "
+            "a well-known receiver, so the port may belong to another service."
         )
     receiver, path = found
-    if receiver.exporter != name:
+    if receiver is not known:
         return (
-            f"Spans of {receiver.exporter} are taken there, at {path}: write exporter_type: "
-            f"{receiver.exporter}, or correct the port in {case.options.endpoint}."
+            f"That server accepts {receiver.exporter} at {path}: write exporter_type: "
+            f"{receiver.exporter}, or correct the port in {option}."
         )
-    scheme = "http" if place.tls is None else "https"
-    url = f"{scheme}://{place.peer}{path}"
-    return f"{path} is served there: write {url} in {case.options.endpoint}."
+    return f"{path} is served there: write {target.url}{path} in {option}."
 
 
-def _too_large(case: Case) -> str:
+def _server_error(evidence: Evidence) -> str:
+    logs = "the receiver's log"
+    if evidence.proxied:
+        logs += f", and that of the proxy {evidence.peer},"
+    return f"Check {logs} for the reason; the span has the trace id {evidence.export.trace_id}."
+
+
+def _exporter(evidence: Evidence) -> str:
+    if evidence.export.log:
+        return f"It logged: {'; '.join(evidence.export.log)}"
     return (
-        "One span alone is too large for it: raise the limit of the receiver, or of the proxy "
-        "before it."
+        f"Check the options of {evidence.name} against what its receiver expects, and what it logs "
+        "below WARNING."
     )
 
 
-def _rate_limited(case: Case) -> str:
-    return "Raise the receiver's limit, or send less: lower sample_rate."
-
-
-def _server_error(case: Case) -> str:
-    whose = "the receiver's log"
-    if case.place is not None and case.place.proxy is not None:
-        whose += f", and at that of the proxy {case.peer}"
-    return f"Look at {whose}; the span was of trace {case.trial.trace_id}."
-
-
-def _rejected(case: Case) -> str:
-    return (
-        f"Look at the receiver's log for why; check host, port and path in {case.options.endpoint}."
-    )
-
-
-def _exporter(case: Case) -> str:
-    said = "; ".join(case.trial.log)
-    if said:
-        return f"It logged: {said}"
-    return (
-        f"Check the options of {case.exporter.plugin.name} against what its receiver expects; what "
-        "else it says, it logs below WARNING."
-    )
-
-
-def _exporter_hangs(case: Case) -> str:
-    return (
-        f"The exporter does not keep its timeout of {case.exporter.timeout:g} s; tell whoever "
-        "published it, and look whether its receiver answers."
-    )
-
-
-def _proxy_variables(case: Case) -> str:
-    return "grpc_proxy, https_proxy or http_proxy" if case.grpc else "http_proxy or https_proxy"
-
-
-def _endpoint_or_proxy(case: Case) -> str:
-    proxied = case.place is not None and case.place.proxy is not None
-    return _proxy_variables(case) if proxied else case.options.endpoint
-
-
-def _authority_option(case: Case) -> str:
-    return case.options.name("certificate_file") or "its option for an authority's file"
-
-
-def _given(case: Case, option: str) -> str:
-    source = case.options.source("headers")
-    return option if source is None else f"{option} ({source})"
-
-
-_FIXES: dict[Verdict, Callable[[Case], str]] = {
+_FIXES: Mapping[Verdict, str | Callable[[Evidence], str]] = {
     Verdict.GOOD: _good,
-    Verdict.SENT: _sent,
-    Verdict.NAME: _name,
+    Verdict.SENT: (
+        "UDP reports a closed port by an ICMP error, which a firewall may drop; it does not "
+        "confirm that a span arrived. Look for trace {trace_id} in the backend."
+    ),
     Verdict.CLOSED_PORT: _closed_port,
-    Verdict.UNREACHABLE: _unreachable,
     Verdict.NO_CONNECTION: _no_connection,
-    Verdict.NO_ANSWER: _no_answer,
+    Verdict.NO_RESPONSE: (
+        "The receiver hangs, is slower than the timeout, or is another service: check its log and "
+        "the port in {endpoint}, or raise timeout."
+    ),
     Verdict.DISCONNECTED: _disconnected,
-    Verdict.PROXY: _proxy,
     Verdict.TLS_TO_PLAINTEXT: _tls_to_plaintext,
-    Verdict.PLAINTEXT_TO_TLS: _plaintext_to_tls,
+    Verdict.PLAINTEXT_TO_TLS: (
+        "Write https:// in {endpoint}; for an authority of your own, name its file in {authority}."
+    ),
     Verdict.CERTIFICATE_TIME: _certificate_time,
     Verdict.CERTIFICATE_AUTHORITY: _certificate_authority,
     Verdict.CERTIFICATE_NAME: _certificate_name,
     Verdict.CLIENT_CERTIFICATE: _client_certificate,
-    Verdict.TLS: _tls,
-    Verdict.HTTP_TO_GRPC: _http_to_grpc,
-    Verdict.GRPC_TO_HTTP: _grpc_to_http,
-    Verdict.PROTOCOL: _protocol,
+    Verdict.HTTP_TO_GRPC: partial(_served_protocol, "grpc"),
+    Verdict.GRPC_TO_HTTP: partial(_served_protocol, "http"),
     Verdict.UNAUTHENTICATED: _unauthenticated,
     Verdict.FORBIDDEN: _forbidden,
     Verdict.NOT_FOUND: _not_found,
-    Verdict.TOO_LARGE: _too_large,
-    Verdict.RATE_LIMITED: _rate_limited,
+    Verdict.RATE_LIMITED: "Raise the receiver's limit, or send less: lower sample_rate.",
     Verdict.SERVER_ERROR: _server_error,
-    Verdict.REJECTED: _rejected,
     Verdict.PARTIAL: _server_error,
     Verdict.EXPORTER: _exporter,
-    Verdict.EXPORTER_HANGS: _exporter_hangs,
+    Verdict.EXPORTER_HANGS: (
+        "The exporter exceeds its timeout of {timeout}: report this to its author, and check "
+        "whether its receiver responds."
+    ),
+    Verdict.WITHHELD: (
+        "Remove the extension from extensions, or change which spans it passes: it gets every "
+        "span before the exporter does."
+    ),
 }
+
+
+@frozen
+class KnownReceiver:
+    """The receivers of one exporter.
+
+    Attributes:
+        exporter: the exporter type.
+        path: of HTTP requests.
+        http_port: the usual one.
+        http_protocol: the value of the option ``protocol`` for HTTP; None when there is no option.
+        grpc_port: the usual one; None when the exporter has no gRPC protocol.
+        content_type: of HTTP requests.
+        empty_body: a body without spans.
+    """
+
+    exporter: str
+    path: str
+    http_port: int
+    http_protocol: str | None
+    grpc_port: int | None
+    content_type: str
+    empty_body: bytes = b""
+
+
+_KNOWN = (
+    KnownReceiver("otlp", "/v1/traces", 4318, "http", 4317, "application/x-protobuf"),
+    KnownReceiver("zipkin", "/api/v2/spans", 9411, None, None, "application/json", b"[]"),
+    KnownReceiver("jaeger", "/api/traces", 14268, "thrift", 14250, "application/x-thrift"),
+)
+
+
+def _known_receiver(evidence: Evidence) -> KnownReceiver | None:
+    """Return the receivers of a built-in exporter; None for the plugin of somebody else."""
+    plugin = evidence.exporter.plugin
+    # The other plugin may have the same name, but not the same extra.
+    built_in = plugin.extra == f"bentotrace[{plugin.name}]"
+    return next((known for known in _KNOWN if built_in and known.exporter == plugin.name), None)
+
+
+def _find_path(own: KnownReceiver, target: NetworkTarget) -> tuple[KnownReceiver, str] | None:
+    """Find a well-known path that a server serves; send no secret and no span."""
+    for known, path in _candidates(own, urlsplit(target.path).path):
+        transport = HTTPTransport(
+            f"{target.url}{path}",
+            timeout=_PATH_SECONDS,
+            content_type=known.content_type,
+            user_agent="bentotrace-doctor",
+            tls=target.tls,
+        )
+        try:
+            outcome = transport.send(known.empty_body)
+        finally:
+            transport.close()
+        # A receiver that serves the path may reject a body without spans.
+        if outcome.ok or outcome.status in {"400", "401", "403", "415", "422"}:
+            return known, path
+    return None
+
+
+def _candidates(own: KnownReceiver, path: str) -> Iterator[tuple[KnownReceiver, str]]:
+    """Yield the paths to try, beginning with the exporter's own below the configured path."""
+    for known in sorted(_KNOWN, key=lambda known: known is not own):
+        paths = [known.path]
+        if known is own:
+            paths.insert(0, path.rstrip("/") + known.path)
+        for candidate in dict.fromkeys(paths):
+            if candidate != path:
+                yield known, candidate

@@ -14,38 +14,53 @@
 
     app = TracingMiddleware(app, tracing)
 
-Starlette and FastAPI take it as ``app.add_middleware(TracingMiddleware, tracing=tracing)``. The
-extra ``asgi`` brings what it needs.
+With Starlette or FastAPI, call ``app.add_middleware(TracingMiddleware, tracing=tracing)``. The
+extra ``asgi`` installs the dependencies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from opentelemetry.trace import get_tracer_provider
 
-from bentotrace.integrations._extra import extra
+from bentotrace.integrations import _requires
+from bentotrace.integrations._requests import (
+    Receive,
+    Scope,
+    Send,
+    before_end,
+    in_current_context,
+    serve_in,
+)
 from bentotrace.pipeline.tracing import Tracing
 
-with extra("asgi"):
+with _requires("asgi"):
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
-    from bentotrace.integrations._unrecorded import skipping_unrecorded
+    from bentotrace.integrations._unrecorded import find_unrecorded
 
 __all__ = ["TracingMiddleware"]
 
-_Message = MutableMapping[str, Any]
-_Send = Callable[[_Message], Awaitable[None]]
 _FLUSH_TIMEOUT = 5.0
+# Options that affect recorded spans only.
+_OF_SPANS = {
+    "default_span_details",
+    "exclude_spans",
+    "http_capture_headers_sanitize_fields",
+    "http_capture_headers_server_request",
+    "http_capture_headers_server_response",
+}
 
 
-class TracingMiddleware(OpenTelemetryMiddleware):
-    """Makes a server span of every HTTP request and WebSocket connection.
+class TracingMiddleware:
+    """Create a server span for every HTTP request and WebSocket connection.
 
-    A request continues its caller's trace. Where the tracing was built by bentotrace,
-    ``excluded_urls`` and ``sample_rates`` are applied. When the application has shut down, as its
-    lifespan tells, what is queued is exported; the server may then go on, or end by a signal.
+    A request continues its caller's trace. ``excluded_urls`` and ``sample_rates`` apply if
+    bentotrace built the tracing. At the end of the lifespan, queued spans are exported.
+
+    Attributes:
+        app: OpenTelemetry's middleware, which has the application.
     """
 
     def __init__(self, app: Any, tracing: Tracing | None = None, **options: Any) -> None:
@@ -53,30 +68,32 @@ class TracingMiddleware(OpenTelemetryMiddleware):
 
         Args:
             app: the ASGI application.
-            tracing: where its spans go; None takes the global tracer provider.
-            options: what OpenTelemetry's middleware takes, as ``server_request_hook``.
+            tracing: exports the spans; None for the global tracer provider.
+            options: passed to OpenTelemetry's middleware, for example ``server_request_hook``.
         """
         provider = tracing.provider if tracing is not None else None
-        super().__init__(app, tracer_provider=provider, **options)
+        self._app = app
         self._tracing = tracing
+        # FastAPI looks for OpenTelemetry's middleware among its own, and then creates no span.
+        self.app = OpenTelemetryMiddleware(app, tracer_provider=provider, **options)
+        self._may_skip = options.keys() <= _OF_SPANS
 
-    @skipping_unrecorded
-    async def __call__(
-        self, scope: _Message, receive: Callable[[], Awaitable[_Message]], send: _Send
-    ) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, or the lifespan of the application."""
         if scope["type"] == "lifespan":
-            send = self._flushing(send)
-        await super().__call__(scope, receive, send)
-
-    def _flushing(self, send: _Send) -> _Send:
-        async def flush_and_send(message: _Message) -> None:
-            if message["type"].startswith("lifespan.shutdown."):
-                # All requests are served by now, so nobody minds that the event loop waits.
-                self._flush()
-            await send(message)
-
-        return flush_and_send
+            send = before_end(send, self._flush)
+        else:
+            receive, send = in_current_context(receive, send)
+            # Where FastAPI is within, it creates no second span.
+            scope.setdefault("fastapi.telemetry", None)
+        if self._may_skip:
+            tracing = self._tracing
+            provider = tracing.provider if tracing is not None else get_tracer_provider()
+            context = find_unrecorded(scope, provider)
+            if context is not None:
+                await serve_in(context, self._app, scope, receive, send)
+                return
+        await self.app(scope, receive, send)
 
     def _flush(self) -> None:
         if self._tracing is not None:

@@ -1,8 +1,7 @@
 """Tracing for gRPC servers and clients, synchronous and asyncio.
 
-Each server or channel has the tracing that it is given, and nothing of the process is changed,
-unlike by the instrumentors of OpenTelemetry, whose client knows the global provider only. A
-server::
+Each server or channel uses its own tracing and nothing global is patched, unlike with the
+instrumentors of OpenTelemetry, whose client uses the global provider only. A server::
 
     from concurrent import futures
 
@@ -26,9 +25,9 @@ With asyncio::
         "localhost:50051", interceptors=aio_client_interceptors(tracing)
     )
 
-A method is ``/package.Service/Method`` to ``excluded_urls`` and ``sample_rates``, which are applied
-where the tracing was built by bentotrace. Without a tracing, the global tracer provider is taken.
-The extra ``grpc-instrumentation`` brings what it needs.
+``excluded_urls`` and ``sample_rates``, which apply if bentotrace built the tracing, match a method
+as ``/package.Service/Method``. Without a tracing, the global tracer provider is used. The extra
+``grpc-instrumentation`` installs the dependencies.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.trace import TracerProvider
 
-from bentotrace.integrations._extra import extra
+from bentotrace.integrations import _requires
 from bentotrace.pipeline.tracing import Tracing
 
 if TYPE_CHECKING:
     import grpc
 
-with extra("grpc-instrumentation"):
+with _requires("grpc-instrumentation"):
     from opentelemetry.instrumentation import grpc as instrumentation
     from opentelemetry.instrumentation.grpc import grpcext
 
@@ -57,29 +56,24 @@ __all__ = [
 
 
 def server_interceptor(tracing: Tracing | None = None) -> grpc.ServerInterceptor:
-    """Make what traces the calls that a ``grpc.server`` serves."""
+    """Return an interceptor that traces the calls to a ``grpc.server``."""
     return instrumentation.server_interceptor(tracer_provider=_provider(tracing))
 
 
 def trace_channel(channel: grpc.Channel, tracing: Tracing | None = None) -> grpc.Channel:
-    """Give the channel with its calls traced."""
+    """Return the channel with its calls traced."""
     interceptor = instrumentation.client_interceptor(tracer_provider=_provider(tracing))
     return grpcext.intercept_channel(channel, interceptor)
 
 
 def aio_server_interceptor(tracing: Tracing | None = None) -> grpc.aio.ServerInterceptor:
-    """Make what traces the calls that a ``grpc.aio.server`` serves."""
+    """Return an interceptor that traces the calls to a ``grpc.aio.server``."""
     return instrumentation.aio_server_interceptor(tracer_provider=_provider(tracing))
 
 
-def aio_client_interceptors(
-    tracing: Tracing | None = None,
-) -> Sequence[grpc.aio.ClientInterceptor]:
-    """Make what traces the calls of a channel of ``grpc.aio``, one for each kind of call."""
-    made: Sequence[grpc.aio.ClientInterceptor] = instrumentation.aio_client_interceptors(
-        tracer_provider=_provider(tracing)
-    )
-    return made
+def aio_client_interceptors(tracing: Tracing | None = None) -> Sequence[grpc.aio.ClientInterceptor]:
+    """Return interceptors for a channel of ``grpc.aio``, one for each kind of call."""
+    return list(instrumentation.aio_client_interceptors(tracer_provider=_provider(tracing)))
 
 
 def _provider(tracing: Tracing | None) -> TracerProvider | None:

@@ -1,33 +1,16 @@
 """The trace in log records: its id, the span's id, and whether it is sampled.
 
-They are written as in BentoML's access log, ids in hexadecimal and the flag as 0 or 1, and stand
-in the records of requests that are not sampled too. Outside of any span the ids are ``"0"``, as
-OpenTelemetry's own instrumentation of ``logging`` has it, so that a format never fails.
+The ids are hexadecimal and the flag is 0 or 1, as in BentoML's access log; requests that are not
+sampled have them, too. Outside of any span the ids are ``"0"``, as with OpenTelemetry's own
+instrumentation of ``logging``, so that a format never fails.
 
-With ``logging``, a filter of the handler; one of a logger would not see the records of the loggers
-below it::
+With ``logging``, add a filter to the handler, here in the mapping for ``dictConfig``; a logger's
+filter does not get the records of its child loggers::
 
-    logging.config.dictConfig({
-        "version": 1,
-        "disable_existing_loggers": False,
-        "filters": {"trace": {"()": "bentotrace.integrations.logs.TraceContextFilter"}},
-        "formatters": {
-            "traced": {
-                "format": "%(levelname)s %(message)s "
-                "(trace=%(trace_id)s,span=%(span_id)s,sampled=%(sampled)s)"
-            }
-        },
-        "handlers": {
-            "stdout": {
-                "class": "logging.StreamHandler",
-                "formatter": "traced",
-                "filters": ["trace"],
-            }
-        },
-        "root": {"handlers": ["stdout"], "level": "INFO"},
-    })
+    "filters": {"trace": {"()": "bentotrace.integrations.logs.TraceContextFilter"}},
+    "handlers": {"stdout": {"class": "logging.StreamHandler", "filters": ["trace"]}},
 
-With structlog, a processor before the one that renders::
+With structlog, add a processor before the renderer::
 
     structlog.configure(processors=[add_trace_context, structlog.processors.JSONRenderer()])
 """
@@ -44,13 +27,13 @@ __all__ = ["TraceContextFilter", "add_trace_context"]
 
 
 class TraceContextFilter(logging.Filter):
-    """Adds ``trace_id``, ``span_id`` and ``sampled`` to every record that its handler gets.
+    """Add ``trace_id``, ``span_id`` and ``sampled`` to every record of its handler.
 
-    Where a queue is between, it belongs to the handler that fills the queue: there the span is.
+    With a ``QueueHandler``, add it to that one, which runs within the span.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let every record through."""
+        """Add the fields, and return True."""
         vars(record).update(_trace_context())
         return True
 

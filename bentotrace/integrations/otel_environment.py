@@ -1,17 +1,22 @@
-"""Makes bentotrace the distribution of ``opentelemetry-instrument`` where it is chosen.
+"""Select bentotrace as the distribution of ``opentelemetry-instrument`` when it is imported.
 
-That command imports this module, as it does every one in the entry-point group
-``opentelemetry_environment_variables``, before it starts the program. Importing it has an effect
-because nothing of it is called: which distribution the program's process finds first is chance.
+The command imports every module of its entry-point group, calls nothing of it, and then loads
+whichever distribution it finds first.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 
-from bentotrace.integrations.otel_choice import DISTRO, NAME, is_chosen
+from bentotrace.exceptions import BentotraceError
+from bentotrace.integrations.otel_choice import CANNOT_START, DISTRO, NAME, check, is_chosen
 
 __all__: list[str] = []
 
 if is_chosen():
     os.environ.setdefault(DISTRO, NAME)
+    try:
+        check(sys.argv[1:])
+    except BentotraceError as error:
+        sys.exit(f"{CANNOT_START}\n{error}")

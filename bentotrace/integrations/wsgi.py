@@ -17,7 +17,7 @@
 
 For Flask it is ``app.wsgi_app = TracingMiddleware(app.wsgi_app, tracing)``; for Django,
 ``application = TracingMiddleware(get_wsgi_application(), tracing)`` in ``wsgi.py``. The extra
-``wsgi`` brings what it needs.
+``wsgi`` installs the dependencies.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from bentotrace.integrations._extra import extra
+from bentotrace.integrations import _requires
 from bentotrace.pipeline.tracing import Tracing
 
-with extra("wsgi"):
+with _requires("wsgi"):
     from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware
 
 __all__ = ["TracingMiddleware"]
 
-# Source: RFC 3986, section 3.3: what clients leave as it is, so that patterns find it.
+# Source: RFC 3986, section 3.3; clients do not escape these, and patterns contain them.
 _IN_PATHS = "/:@!$&'()*+,;="
 
 
-class TracingMiddleware(OpenTelemetryMiddleware):
-    """Makes a server span of every request.
+class TracingMiddleware:
+    """Create a server span for every request.
 
-    A request continues its caller's trace. Where the tracing was built by bentotrace,
-    ``excluded_urls`` and ``sample_rates`` are applied.
+    A request continues its caller's trace. ``excluded_urls`` and ``sample_rates`` apply if
+    bentotrace built the tracing.
     """
 
     def __init__(self, app: Any, tracing: Tracing | None = None, **options: Any) -> None:
@@ -49,22 +49,22 @@ class TracingMiddleware(OpenTelemetryMiddleware):
 
         Args:
             app: the WSGI application.
-            tracing: where its spans go; None takes the global tracer provider.
-            options: what OpenTelemetry's middleware takes, as ``request_hook``.
+            tracing: exports the spans; None for the global tracer provider.
+            options: passed to OpenTelemetry's middleware, for example ``request_hook``.
         """
         provider = tracing.provider if tracing is not None else None
-        super().__init__(app, tracer_provider=provider, **options)
+        self._traced = OpenTelemetryMiddleware(app, tracer_provider=provider, **options)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Serve a request."""
         if not environ.get("RAW_URI"):
-            # Else, where the server leaves both out, the stable attributes have no path at all.
+            # Without either, as from some servers, the stable attributes lack the path.
             environ.setdefault("REQUEST_URI", _target(environ))
-        return super().__call__(environ, start_response)
+        return self._traced(environ, start_response)
 
 
 def _target(environ: dict[str, Any]) -> str:
-    """Put the target of a request together again."""
+    """Rebuild the target of a request."""
     path = quote(
         f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}",
         safe=_IN_PATHS,

@@ -1,71 +1,265 @@
-"""The provider of a pipeline's tracers."""
+"""The provider of a pipeline's tracers, its resource and its limits."""
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
+import time
 import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from attrs import asdict
 from opentelemetry import trace as trace_api
-from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource
-from opentelemetry.sdk.trace import Tracer, TracerProvider
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
+from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, Tracer, TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
-from bentotrace.pipeline.ids import HandedIds
+from bentotrace.config.options import TracingOptions, service_as_text
+from bentotrace.interruptions import WeakList
+from bentotrace.pipeline.environment import correct_variables
+from bentotrace.pipeline.sampler import WithoutMessages
+from bentotrace.spans import LeanProcessors, LeanTracer, find_difference, find_metrics
 
-__all__ = ["DisabledProvider", "ProcessProvider", "own_instance"]
+__all__ = [
+    "DisabledProvider",
+    "ProcessProvider",
+    "choose_spans",
+    "limit_repeats",
+    "make_limits",
+    "make_resource",
+]
 
+LEAN = "lean"
+_UNSUPPORTED = "sdk: the installed opentelemetry-sdk is not supported by spans: lean"
 
-def own_instance() -> Resource:
-    """Make what tells this process from all others."""
-    return Resource({SERVICE_INSTANCE_ID: str(uuid.uuid4())})
+_logger = logging.getLogger("bentotrace")
+_REPEAT_SECONDS = 60.0
+_MOST_MESSAGES = 1000
 
 
 class ProcessProvider(TracerProvider):
-    """Has another ``service.instance.id`` in each process, unless one is configured.
+    """A provider with a new ``service.instance.id`` in each process, unless one is configured.
 
-    The SDK's own has that from 1.44 on, over what is configured too.
+    The SDK's own does this from 1.44 on, and overwrites a configured one.
+
+    Attributes:
+        spans: "lean" or "sdk"; "sdk: REASON" where lean spans are configured but not possible.
     """
 
-    def __init__(self, configured: Mapping[str, Any], **options: Any) -> None:
-        """Make a provider.
+    def __init__(
+        self,
+        configured: Mapping[str, Any],
+        *,
+        resource: Resource,
+        spans: str = "sdk",
+        asgi_message_spans: bool = True,
+        **options: Any,
+    ) -> None:
+        """Create a provider; the ``configured`` attributes are the same in every process.
 
-        Args:
-            configured: resource attributes that are the same in every process.
-            options: as the SDK's takes them.
+        ``spans`` and ``asgi_message_spans`` are the options of these names.
         """
-        super().__init__(id_generator=HandedIds(), **options)
+        self._asgi_message_spans = asgi_message_spans
+        self.spans = choose_spans(spans)
+        if self.spans.startswith(_UNSUPPORTED):
+            reason = self.spans.removeprefix("sdk: ")
+            _logger.warning("%s; its own spans are used, which cost more", reason)
+        if self.spans == LEAN:
+            options["active_span_processor"] = LeanProcessors()
         self._configured = Resource(configured)
-        self._tracers_made: weakref.WeakSet[Tracer] = weakref.WeakSet()
+        self._described = resource
+        self._instance = Resource.get_empty()
         self._pid = os.getpid()
+        self._tracers_made: WeakList[Tracer] = WeakList()
+        self._successor: ProcessProvider | None = None
+        super().__init__(resource=resource, **options)
+        if hasattr(os, "register_at_fork"):
+            # Runs after the SDK's own hook, which changes the tracers too.
+            describe = weakref.WeakMethod(self.describe_process)
+            os.register_at_fork(after_in_child=lambda: (describe() or object)())
+
+    @property
+    def resource(self) -> Resource:
+        """The resource of this process."""
+        return self._described if self._successor is None else self._successor.resource
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> trace_api.Tracer:
-        """Give a tracer, which this provider remembers."""
+        """Return a tracer whose resource follows this process."""
+        if self._successor is not None:
+            return self._successor.get_tracer(*args, **kwargs)
         tracer = super().get_tracer(*args, **kwargs)
-        if isinstance(tracer, Tracer):
+        if isinstance(tracer, Tracer) and tracer not in self._tracers_made:
+            if self.spans == LEAN:
+                LeanTracer.adopt(tracer)
+            self._leave_out_messages(tracer)
             self._tracers_made.add(tracer)
+            if self._successor is not None:
+                # Another thread has replaced this provider meanwhile.
+                return self._successor.get_tracer(*args, **kwargs)
         return tracer
 
+    def add_span_processor(self, span_processor: SpanProcessor) -> None:
+        """Add a processor to this provider, or to the one that replaced it."""
+        add = super().add_span_processor
+        (add if self._successor is None else self._successor.add_span_processor)(span_processor)
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Flush this provider, or the one that replaced it."""
+        flush = super().force_flush
+        return (flush if self._successor is None else self._successor.force_flush)(timeout_millis)
+
+    def shutdown(self) -> None:
+        """Shut this provider down, or the one that replaced it."""
+        (super().shutdown if self._successor is None else self._successor.shutdown)()
+
+    def current(self) -> ProcessProvider:
+        """Return the provider that replaced this one, or this one."""
+        return self if self._successor is None else self._successor
+
+    def replace(self, successor: ProcessProvider) -> None:
+        """Pass all calls to another provider, and let its pipeline have the spans of all tracers.
+
+        OpenTelemetry has a global provider that cannot be set twice.
+        """
+        former, model = self.current(), successor.get_tracer(__name__)
+        # From here on, other threads get tracers of the successor.
+        former._successor = self._successor = successor
+        for tracer in former._tracers_made:
+            if isinstance(model, Tracer):
+                tracer.sampler, tracer.resource = model.sampler, model.resource
+                tracer.span_processor = model.span_processor
+                successor._leave_out_messages(tracer)
+            else:
+                tracer.sampler = ALWAYS_OFF
+            successor._tracers_made.add(tracer)
+        self.sampler = successor.sampler
+
+    def _leave_out_messages(self, tracer: Tracer) -> None:
+        """Create no spans of single ASGI messages, unless the option turns them on."""
+        if tracer.instrumentation_info.name.startswith("opentelemetry.instrumentation."):
+            if not self._asgi_message_spans:
+                tracer.sampler = WithoutMessages(tracer.sampler)
+            if isinstance(tracer, LeanTracer):
+                tracer.asgi_message_spans = self._asgi_message_spans
+
     def describe_process(self) -> None:
-        """See to it that the next span describes this process."""
+        """Update the resource of the provider and its tracers in a new process."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
-            self._update_resource(own_instance())
+            self._instance = _make_instance()
+        # The SDK may have updated its resource; our values override it.
+        self._described = (
+            _with_service_as_text(super().resource).merge(self._instance).merge(self._configured)
+        )
+        for tracer in self._tracers_made:
+            tracer.resource = self._described
 
-    def _update_resource(self, resource: Resource) -> None:
-        # The SDK calls it as well, in a forked child.
-        self._resource = self._resource.merge(resource).merge(self._configured)
-        for tracer in list(self._tracers_made):
-            tracer.resource = self._resource
+
+def choose_spans(configured: str) -> str:
+    """Return which spans are created, by the option: "lean", "sdk", or "sdk: REASON"."""
+    if configured != LEAN:
+        return "sdk"
+    # Metrics first: those of the application would count the spans of the comparison.
+    counted = find_metrics()
+    if counted:
+        return f"sdk: {counted}"
+    difference = find_difference()
+    return f"{_UNSUPPORTED} ({difference})" if difference else LEAN
+
+
+def _make_instance() -> Resource:
+    return Resource({SERVICE_INSTANCE_ID: str(uuid.uuid4())})
 
 
 class DisabledProvider(ProcessProvider):
-    """Makes spans that cost nothing and pass on the context of their parent.
+    """Creates no-op spans that propagate the context of their parent.
 
-    The SDK's own does that for ``OTEL_SDK_DISABLED``, and for that only.
+    The SDK's own does this only for ``OTEL_SDK_DISABLED``.
     """
 
-    def get_tracer(self, *_args: Any, **_kwargs: Any) -> trace_api.Tracer:
-        """Give a tracer that makes such spans."""
-        return trace_api.NoOpTracer()
+    def get_tracer(self, *args: Any, **kwargs: Any) -> trace_api.Tracer:
+        """Return a no-op tracer."""
+        successor = self.current()
+        return (
+            trace_api.NoOpTracer() if successor is self else successor.get_tracer(*args, **kwargs)
+        )
+
+
+def make_resource(options: TracingOptions) -> Resource:
+    """Return the resource of the SDK's detectors, overridden by the configured attributes."""
+    correct_variables()
+    attributes = dict(options.resource.attributes)
+    if not os.environ.get("OTEL_SERVICE_NAME", "x").strip():
+        # The SDK would use blanks as a name.
+        attributes.setdefault(SERVICE_NAME, "")
+    # The SDK adds an instance itself from 1.43 on.
+    return _make_instance().merge(_with_service_as_text(Resource.create(attributes)))
+
+
+def _with_service_as_text(resource: Resource) -> Resource:
+    """Correct the attributes of detectors."""
+    return Resource(service_as_text(resource.attributes), resource.schema_url)
+
+
+def make_limits(options: TracingOptions) -> SpanLimits:
+    """Return the limits of a configuration.
+
+    All are passed, because the SDK reads the variables of the others: it raises for a malformed
+    one, and reads a blank one as "no limit".
+    """
+    length = options.max_tag_value_length
+    if length is None:
+        length = SpanLimits.UNSET
+    # The SDK raises at the start of a span for more.
+    counts = {name: min(count, sys.maxsize) for name, count in asdict(options.limits).items()}
+    return SpanLimits(
+        max_attributes=counts["attribute_count"],
+        max_span_attributes=counts["attribute_count"],
+        max_event_attributes=counts["event_attribute_count"],
+        max_link_attributes=counts["link_attribute_count"],
+        max_events=counts["event_count"],
+        max_links=counts["link_count"],
+        max_attribute_length=length,
+        max_span_attribute_length=length,
+    )
+
+
+def limit_repeats(limits: SpanLimits) -> Callable[[], None] | None:
+    """Limit the SDK's log, which has a WARNING for every attribute value that is cut.
+
+    Returns:
+        A function that reverts it; None when no value is cut.
+    """
+    if limits.max_attribute_length is None:
+        return None
+    sdk = logging.getLogger("opentelemetry.attributes")
+    repeats = _Repeats()
+    sdk.addFilter(repeats)
+    return lambda: sdk.removeFilter(repeats)
+
+
+class _Repeats(logging.Filter):
+    """Passes each message once a minute."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._passed: set[int] = set()
+        self._forget_at = 0.0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        now = time.monotonic()
+        if now >= self._forget_at or len(self._passed) >= _MOST_MESSAGES:
+            self._passed = set()
+            self._forget_at = now + _REPEAT_SECONDS
+        try:
+            message = hash(record.getMessage())
+        # The handlers report a malformed record.
+        except Exception:
+            return True
+        if message in self._passed:
+            return False
+        self._passed.add(message)
+        return True

@@ -1,12 +1,10 @@
-"""The sampler: which traces are recorded, and which requests never are.
+"""The sampler, which decides by rate and by URL which traces are recorded.
 
-It decides for every span of a service, most of all for those that nobody will see, so it does in
-one call what the SDK's samplers do in three.
+It runs for every span of a service, so it does in one call what the SDK's samplers do in three.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,13 +14,11 @@ from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
 
 from bentotrace.config.options import TracingOptions
 from bentotrace.config.rates import RouteRate
-from bentotrace.config.schema import Leaf, section_of
-from bentotrace.exceptions import SampleRateError
 from bentotrace.pipeline.urls import URLPatterns
+from bentotrace.spans import is_asgi_message
 
-__all__ = ["RequestSampler", "change_rate", "make_sampler"]
+__all__ = ["RequestSampler", "WithoutMessages", "make_sampler"]
 
-_logger = logging.getLogger("bentotrace")
 _DROP = sampling.Decision.DROP
 _SAMPLE = sampling.Decision.RECORD_AND_SAMPLE
 _DROPPED = sampling.SamplingResult(_DROP)
@@ -31,7 +27,7 @@ _bound_of = sampling.TraceIdRatioBased.get_bound_for_rate
 
 
 def make_sampler(options: TracingOptions) -> RequestSampler:
-    """Make the sampler of a configuration."""
+    """Create the sampler of a configuration, which names a built-in one."""
     return RequestSampler(
         options.effective_rate,
         parent_based=options.sampler.startswith("parentbased_"),
@@ -40,47 +36,14 @@ def make_sampler(options: TracingOptions) -> RequestSampler:
     )
 
 
-def change_rate(sampler: RequestSampler | None, options: TracingOptions, rate: float) -> None:
-    """Set the rate of a running sampler.
-
-    Args:
-        sampler: None when the pipeline's provider was there before it.
-        options: what the sampler was made from.
-        rate: the share of traces that is recorded from now on.
-
-    Raises:
-        ValueError: it is no rate.
-        SampleRateError: there is nothing that takes one.
-    """
-    leaf = section_of(TracingOptions).child("sample_rate")
-    assert isinstance(leaf, Leaf)
-    try:
-        rate = leaf.check(rate)
-    except ValueError as error:
-        raise ValueError(f"sample_rate: {error}") from None
-    if options.disabled:
-        raise SampleRateError("tracing is disabled; enable it and start again")
-    if sampler is None:
-        raise SampleRateError(
-            "the provider was there before and keeps its own sampler; change that one"
-        )
-    if not options.takes_rate:
-        raise SampleRateError(
-            f"the sampler is {options.sampler}; set sampler: parentbased_traceidratio"
-        )
-    before, sampler.rate = sampler.rate, rate
-    _logger.info("sample_rate is %g from now on; it was %g", rate, before)
-
-
 class RequestSampler(sampling.Sampler):
     """Records a share of the traces, and drops requests whose URL is excluded.
 
-    It takes the same traces as the SDK's ``TraceIdRatioBased``, or the one within its
-    ``ParentBased``. Nothing below an excluded request is recorded either. Client spans are never
-    matched: what a service calls is not what it serves.
+    It selects the same traces as the SDK's ``TraceIdRatioBased``, alone or within ``ParentBased``.
+    Spans below an excluded request are not recorded either. Client spans are never matched.
 
     Attributes:
-        needs_url: whether a request's path is not enough to decide.
+        needs_url: whether it needs the URL of a request, not only the path.
     """
 
     def __init__(
@@ -91,13 +54,13 @@ class RequestSampler(sampling.Sampler):
         excluded_urls: Sequence[str] = (),
         sample_rates: Sequence[RouteRate] = (),
     ) -> None:
-        """Make a sampler.
+        """Create a sampler.
 
         Args:
             rate: the share of traces that is recorded.
-            parent_based: whether a span that has a parent is recorded if the parent is.
-            excluded_urls: patterns of the requests that are not.
-            sample_rates: the rates of requests that begin a trace; the first that matches counts.
+            parent_based: whether a span with a parent is recorded if the parent is.
+            excluded_urls: patterns of requests that are not recorded.
+            sample_rates: rates of requests that start a trace; the first match applies.
         """
         self._bound = _bound_of(rate)
         self._parent_based = parent_based
@@ -109,15 +72,12 @@ class RequestSampler(sampling.Sampler):
 
     @property
     def rate(self) -> float:
-        """The share of traces that is recorded; what begins from now on has the one it is set to.
-
-        Requests that have a rate of their own keep it.
-        """
+        """The share of traces that is recorded, except for requests with their own rate."""
         return self._bound / (_LOW_64_BITS + 1)
 
     @rate.setter
     def rate(self, rate: float) -> None:
-        # One assignment, so that other threads see the one or the other.
+        # One assignment, so that other threads see either the old or the new value.
         self._bound = _bound_of(rate)
 
     def should_sample(
@@ -130,7 +90,7 @@ class RequestSampler(sampling.Sampler):
         links: Sequence[Link] | None = None,
         trace_state: TraceState | None = None,
     ) -> sampling.SamplingResult:
-        """Decide by the parent, where there is one that counts, else by the trace id."""
+        """Decide by the parent if there is one and it applies, else by the trace id."""
         parent = get_current_span(parent_context).get_span_context()
         state = None
         request = attributes if kind is SpanKind.SERVER else None
@@ -146,7 +106,7 @@ class RequestSampler(sampling.Sampler):
             route = self._routes.find(request)
             if route is not None:
                 bound = self._route_bounds[route]
-        # Last, since most of what is not recorded needs no look at its URL.
+        # The URL last: most spans that are not recorded need no match.
         if trace_id & _LOW_64_BITS >= bound or (
             request and self._excluded is not None and self._excluded.find(request) is not None
         ):
@@ -154,26 +114,14 @@ class RequestSampler(sampling.Sampler):
         return sampling.SamplingResult(_SAMPLE, attributes, state)
 
     @property
-    def drops_by_path_only(self) -> bool:
-        """Whether, of requests that begin a trace, the excluded paths are all that is dropped."""
-        return self._bound > _LOW_64_BITS and self._routes is None and not self.needs_url
+    def drops_requests(self) -> bool:
+        """Whether a request without a caller may be dropped for any trace id."""
+        return not self._bound or self._excluded is not None or self._routes is not None
 
-    def excludes_path(self, path: str) -> bool:
-        """Tell whether its path excludes a request; where it does not, the URL may."""
-        return self._excluded is not None and self._excluded.match_path(path)
-
-    def drops(self, context: Context, request: Mapping[str, Any], trace_id: int) -> bool:
-        """Tell whether a request is dropped.
-
-        Args:
-            context: the context of its caller.
-            request: the attributes that its server span would begin with.
-            trace_id: what it gets where it begins a trace. With zero, which every rate but zero
-                takes, the answer is whether the request is dropped whatever its id.
-        """
-        parent = get_current_span(context).get_span_context()
-        if parent.is_valid:
-            trace_id = parent.trace_id
+    def drops(self, context: Context, request: Mapping[str, Any]) -> bool:
+        """Return whether a request, by its span's first attributes, is dropped for any trace id."""
+        # Every rate but zero selects the trace id zero.
+        trace_id = get_current_span(context).get_span_context().trace_id
         result = self.should_sample(context, trace_id, "", SpanKind.SERVER, request)
         return result.decision is _DROP
 
@@ -187,3 +135,33 @@ class RequestSampler(sampling.Sampler):
             parts.append(f"without {', '.join(self._excluded.patterns)}")
         kind = "parent-based, " if self._parent_based else ""
         return f"RequestSampler{{{kind}{'; '.join(parts)}}}"
+
+
+class WithoutMessages(sampling.Sampler):
+    """Drops the spans of single ASGI messages, and leaves all others to another sampler.
+
+    OpenTelemetry's middleware has an option for this, which BentoML and the instrumentation of
+    FastAPI do not set.
+    """
+
+    def __init__(self, sampler: sampling.Sampler) -> None:
+        self._sampler = sampler
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> sampling.SamplingResult:
+        """Decide as the other sampler does, unless the name is that of a message."""
+        if is_asgi_message(name, kind):
+            state = get_current_span(parent_context).get_span_context().trace_state
+            return sampling.SamplingResult(_DROP, None, state) if state else _DROPPED
+        return self._sampler.should_sample(parent_context, trace_id, name, kind, *args, **kwargs)
+
+    def get_description(self) -> str:
+        """Return the description of the other sampler."""
+        return self._sampler.get_description()

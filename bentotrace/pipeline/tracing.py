@@ -1,24 +1,30 @@
-"""A running pipeline."""
+"""A running pipeline, and the counts of all pipelines as OpenTelemetry metrics."""
 
 from __future__ import annotations
 
 import logging
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 
 from opentelemetry import trace as trace_api
+from opentelemetry.metrics import CallbackOptions, Observation, get_meter
 from opentelemetry.sdk.trace import TracerProvider
-from typing_extensions import Self
 
+from bentotrace._version import __version__
+from bentotrace.config.effect import summarize
 from bentotrace.config.load import Config
-from bentotrace.pipeline import lifetime
-from bentotrace.pipeline.metrics import observe_pipelines
-from bentotrace.pipeline.processor import BatchProcessor
+from bentotrace.config.rates import check_rate
+from bentotrace.deadline import Deadline
+from bentotrace.delivery import process
+from bentotrace.delivery.final_report import report_losses
+from bentotrace.delivery.processor import BatchProcessor
+from bentotrace.delivery.status import DestinationStatus, DropReason, Status
+from bentotrace.exceptions import SampleRateError
+from bentotrace.interruptions import raised_by_signal
 from bentotrace.pipeline.provider import ProcessProvider
-from bentotrace.pipeline.sampler import RequestSampler, change_rate
-from bentotrace.pipeline.status import Status
-from bentotrace.transport.deadline import Deadline
+from bentotrace.pipeline.sampler import RequestSampler
 
 __all__ = ["Tracing"]
 
@@ -28,13 +34,12 @@ _logger = logging.getLogger("bentotrace")
 class Tracing:
     """A pipeline from a provider to its destinations.
 
-    A context manager: leaving the block shuts it down. It is shut down at the process's exit too,
-    within ``processor.shutdown_timeout``, also when nobody keeps it: it lives as long as spans can
-    arrive.
+    As a context manager it shuts down at the end of the block. It also shuts down at exit, within
+    ``processor.shutdown_timeout``, and lives as long as spans can arrive.
 
     Attributes:
-        provider: give it to an instrumentation, or get tracers from it.
-        config: what it was built from.
+        provider: pass it to an instrumentation, or get tracers from it.
+        config: the configuration.
     """
 
     def __init__(
@@ -47,33 +52,29 @@ class Tracing:
         sampler: RequestSampler | None = None,
         release: Callable[[], None] | None = None,
     ) -> None:
-        """Take over a running pipeline.
+        """Wrap a running pipeline.
 
-        Args:
-            provider: where spans come from.
-            processors: where they go, one for each destination.
-            config: what it was built from.
-            owned: the provider again, if it is to be shut down with the pipeline.
-            sampler: the provider's sampler, if it was made with the pipeline.
-            release: undoes what building it did to the process.
+        ``owned`` is the provider if the pipeline shuts it down, ``sampler`` its sampler if it was
+        built with the pipeline, and ``release`` reverts changes to the process.
         """
         self.provider = provider
         self.config = config
         self._processors = tuple(processors)
         self._owned = owned
+        self._losses_reported = False
         self._sampler = sampler
-        # Also when nobody shuts it down.
+        # Also runs when nobody calls shutdown().
         self._release = weakref.finalize(self, release) if release is not None else None
         for processor in self._processors:
-            # Which keeps the pipeline alive as long as spans can arrive.
+            # This reference keeps the pipeline alive as long as spans can arrive.
             processor.on_new_process = self._describe_process
-        lifetime.watch(self)
+        process.watch(self)
         if self.sdk_metrics:
-            observe_pipelines()
+            _create_instruments_once()
 
     @property
     def shutdown_timeout(self) -> float:
-        """Seconds that :meth:`shutdown` takes at the most when it is not told."""
+        """The default timeout of :meth:`shutdown` in seconds."""
         return self.config.options.processor.shutdown_timeout
 
     @property
@@ -82,28 +83,40 @@ class Tracing:
         return self.config.options.sdk_metrics
 
     def status(self) -> Status:
-        """Count the spans of every destination, now."""
-        return Status(tuple(processor.status() for processor in self._processors))
+        """Return the current counts of every destination."""
+        return Status(
+            tuple(processor.status() for processor in self._processors),
+            spans=self.provider.spans if isinstance(self.provider, ProcessProvider) else "",
+        )
 
     def set_sample_rate(self, rate: float) -> None:
-        """Record another share of the traces that begin from now on, in this process.
+        """Change the share of traces that are recorded, for traces that start from now on.
 
-        What ``excluded_urls`` and ``sample_rates`` say stays so. Safe to call from any thread.
+        ``excluded_urls`` and ``sample_rates`` stay in effect. Any thread may call.
 
         Args:
             rate: from 0 (no trace) to 1 (every trace).
 
         Raises:
-            ValueError: it is no such number.
-            SampleRateError: this pipeline's traces are not chosen by a rate of its own.
+            ValueError: it is not such a number.
+            SampleRateError: the pipeline has no sampler with a rate.
         """
-        change_rate(self._sampler, self.config.options, rate)
+        rate = check_rate(rate)
+        options, sampler = self.config.options, self._sampler
+        if options.disabled:
+            raise SampleRateError("tracing is disabled; enable it and start again")
+        if sampler is None:
+            raise SampleRateError("the existing provider keeps its own sampler; change that one")
+        if not options.takes_rate:
+            raise SampleRateError(options.why_no_rate)
+        before, sampler.rate = sampler.rate, rate
+        _logger.info("sample_rate changed from %g to %g", before, rate)
 
     def flush(self, timeout: float = 30.0) -> bool:
-        """Wait until all that has ended so far is exported, at most ``timeout`` seconds.
+        """Wait until all spans that have ended are exported, at most ``timeout`` seconds.
 
         Returns:
-            True when every destination took all of it.
+            True when every destination accepted all of them.
         """
         deadline = Deadline.after(timeout)
         flushes = [(processor, processor.begin_flush()) for processor in self._processors]
@@ -111,15 +124,15 @@ class Tracing:
         return all(taken)
 
     def shutdown(self, timeout: float | None = None) -> bool:
-        """Export what is queued and close the exporters; safe to call twice.
+        """Export the queued spans and close the exporters; safe to call twice.
 
-        A provider that was there before (``if_exists="attach"`` or ``"keep"``) stays open.
+        An existing provider (``if_exists="attach"`` or ``"keep"``) stays open.
 
         Args:
-            timeout: seconds for all of it; None takes ``processor.shutdown_timeout``.
+            timeout: seconds; None means ``processor.shutdown_timeout``.
 
         Returns:
-            True when nothing had to be abandoned.
+            True when no span was abandoned.
         """
         self.begin_shutdown()
         return self.end_shutdown(
@@ -127,22 +140,24 @@ class Tracing:
         )
 
     def begin_shutdown(self) -> None:
-        """Take no more spans and begin to export the rest."""
+        """Accept no more spans and begin to export the rest."""
         for processor in self._processors:
             processor.begin_close()
 
     def end_shutdown(self, deadline: Deadline) -> bool:
-        """Wait for what was begun, and abandon what is left at the deadline."""
+        """Wait for the export, and abandon the rest at the deadline."""
         ended = [processor.end_close(deadline) for processor in self._processors]
-        lifetime.forget(self)
+        if not self._losses_reported:
+            self._losses_reported = True
+            report_losses(_logger, self.status().destinations)
         self._shut_owned_down()
         if self._release is not None:
             self._release()
+        process.forget(self)
         return all(ended)
 
     def after_fork(self) -> None:
-        """Start afresh in a forked child; the parent's spans stay the parent's."""
-        self._describe_process()
+        """Use new queues in a forked child; the parent exports its own spans."""
         for processor in self._processors:
             processor.after_fork()
 
@@ -152,19 +167,26 @@ class Tracing:
 
     def _shut_owned_down(self) -> None:
         """Shut the provider down, with the processors that the application added to it."""
-        owned, self._owned = self._owned, None
+        owned = self._owned
         if owned is None:
             return
         try:
             owned.shutdown()
         except Exception as error:
+            # Interrupted, it is called again by the next shutdown.
+            if raised_by_signal(error):
+                raise
             _logger.warning(
-                "a span processor that was added to the provider raised %s at its shutdown: %s",
+                "a span processor that was added to the provider raised %s at shutdown: %s",
                 type(error).__name__,
                 self.config.redaction.line(str(error)),
             )
+        self._owned = None
 
-    def __enter__(self) -> Self:
+    def __repr__(self) -> str:
+        return f"<Tracing from {self.config.source}: {summarize(self.config)}; {self.status()}>"
+
+    def __enter__(self) -> Tracing:
         return self
 
     def __exit__(
@@ -174,3 +196,77 @@ class Tracing:
         traceback: TracebackType | None,
     ) -> None:
         self.shutdown()
+
+
+# Names, units and attributes: OpenTelemetry's semantic conventions, "SDK metrics".
+_PROCESSOR = "otel.sdk.processor.span"
+_EXPORTER = "otel.sdk.exporter.span"
+_ERROR_TYPES = {DropReason.QUEUE_FULL: "queue_full", DropReason.SHUTDOWN: "already_shutdown"}
+
+# Error types and values; "" for no error.
+_Values = Iterable[tuple[str, int]]
+_Read = Callable[[DestinationStatus], _Values]
+
+
+_created: dict[str, object] = {}
+
+
+def _create_instruments_once() -> None:
+    # In one step: of two threads, one creates them. A lock could be held at a fork.
+    own = object()
+    if _created.setdefault("by", own) is own:
+        _create_instruments()
+
+
+def _create_instruments() -> None:
+    """Create the instruments, which read every pipeline with ``sdk_metrics``."""
+    meter = get_meter("bentotrace", __version__)
+    counter, gauge = meter.create_observable_counter, meter.create_observable_up_down_counter
+    instruments: tuple[tuple[Callable[..., object], str, str, _Read], ...] = (
+        (gauge, f"{_PROCESSOR}.queue.size", "Spans that wait in the queue", _queue_length),
+        (gauge, f"{_PROCESSOR}.queue.capacity", "Spans that the queue can hold", _queue_capacity),
+        (
+            counter,
+            f"{_PROCESSOR}.processed",
+            "Spans passed to the exporter, or dropped",
+            _processed,
+        ),
+        (gauge, f"{_EXPORTER}.inflight", "Spans that are being exported", _in_flight),
+        (counter, f"{_EXPORTER}.exported", "Spans whose export has ended", _exported),
+    )
+    for create, name, description, read in instruments:
+        component = "batching_span_processor" if name.startswith(_PROCESSOR) else ""
+        callback = partial(_observe, component, read)
+        create(name, [callback], unit="{span}", description=description)
+
+
+def _observe(component: str, read: _Read, _options: CallbackOptions) -> Iterator[Observation]:
+    pipelines = [pipeline for pipeline in process.pipelines() if pipeline.sdk_metrics]
+    destinations = [status for pipeline in pipelines for status in pipeline.status().destinations]
+    for rank, status in enumerate(destinations):
+        kind = component or f"bentotrace_{status.exporter}_span_exporter"
+        attributes = {"otel.component.type": kind, "otel.component.name": f"{kind}/{rank}"}
+        for error, value in read(status):
+            yield Observation(value, attributes | ({"error.type": error} if error else {}))
+
+
+def _queue_length(status: DestinationStatus) -> _Values:
+    return [("", status.queue_length)]
+
+
+def _queue_capacity(status: DestinationStatus) -> _Values:
+    return [("", status.queue_capacity)]
+
+
+def _in_flight(status: DestinationStatus) -> _Values:
+    return [("", status.pending - status.queue_length)]
+
+
+def _processed(status: DestinationStatus) -> _Values:
+    processed = status.ended - status.dropped - status.queue_length
+    dropped = status.dropped_by_reason.items()
+    return [("", processed), *((_ERROR_TYPES.get(key, key), count) for key, count in dropped)]
+
+
+def _exported(status: DestinationStatus) -> _Values:
+    return [("", status.exported), *status.failed_by_kind.items()]

@@ -1,4 +1,4 @@
-"""Receivers that listen on loopback, decode what an exporter sends, and keep it for a test to read.
+"""Receivers for tests of exporters: they listen on loopback, decode and keep what is sent.
 
 ::
 
@@ -10,22 +10,26 @@
         assert span.attributes["http.request.method"] == "GET"
 
 =====================  =============================================  ==========================
-receiver               takes                                          module
+receiver               receives                                       module
 =====================  =============================================  ==========================
-`OTLPHTTPReceiver`     ``POST /v1/traces``, protobuf                  `.otlp_http`
+`OTLPHTTPReceiver`     ``POST /v1/traces``, protobuf                  `.otlp`
 `OTLPGRPCReceiver`     ``TraceService/Export``                        `.otlp_grpc`
-`JaegerUDPReceiver`    the agent's datagrams, compact or binary       `.jaeger_udp`
-`JaegerHTTPReceiver`   ``POST /api/traces``, Thrift binary            `.jaeger_http`
-`JaegerGRPCReceiver`   ``CollectorService/PostSpans``                 `.jaeger_grpc`
+`JaegerUDPReceiver`    the agent's datagrams, compact or binary       `.jaeger_thrift`
+`JaegerHTTPReceiver`   ``POST /api/traces``, Thrift binary            `.jaeger_thrift`
+`JaegerGRPCReceiver`   ``CollectorService/PostSpans``                 `.jaeger_protobuf`
 `ZipkinReceiver`       ``POST /api/v2/spans``, JSON                   `.zipkin`
 =====================  =============================================  ==========================
 
-All are a `Receiver` and give `ReceivedSpan`, whatever the wire, and a `Request` for each request.
-They read with the libraries of others (protobuf, opentelemetry-proto, thrift, json) and are strict:
-what a lenient server would skip is in ``receiver.errors``, each a `Rejected`.
+`HTTPReceiver`, `GRPCReceiver` and `UDPReceiver` are the bases of these, and of your own. The other
+modules: `.contract` has the tests of an exporter's duties, `.faults` what a receiver may do wrong,
+`.certificates` certificates, `.spans` spans, `.strategies` hypothesis' strategies for spans,
+`.fixtures` fixtures for pytest.
 
-Each receiver imports what it decodes with when it is first asked for; the extra ``testing`` brings
-all of it.
+Each is a `Receiver`, with a `ReceivedSpan` for each span, whatever the format, and a `Request` for
+each request. They decode with independent libraries (protobuf, opentelemetry-proto, thrift, json)
+and are strict: what a lenient server would skip is a `Rejected` in ``receiver.errors``.
+
+Each receiver imports its libraries on first access; the extra ``testing`` installs all of them.
 """
 
 from __future__ import annotations
@@ -33,24 +37,28 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from bentotrace.testing.receiver import Receiver
-from bentotrace.testing.spans import (
+from bentotrace.testing.receiver import (
     ReceivedEvent,
     ReceivedLink,
     ReceivedSpan,
+    Receiver,
     Rejected,
     Request,
 )
 
 if TYPE_CHECKING:
-    from bentotrace.testing.jaeger_grpc import JaegerGRPCReceiver
-    from bentotrace.testing.jaeger_http import JaegerHTTPReceiver
-    from bentotrace.testing.jaeger_udp import JaegerUDPReceiver
+    from bentotrace.testing.grpc_server import GRPCReceiver
+    from bentotrace.testing.http_server import HTTPReceiver
+    from bentotrace.testing.jaeger_protobuf import JaegerGRPCReceiver
+    from bentotrace.testing.jaeger_thrift import JaegerHTTPReceiver, JaegerUDPReceiver
+    from bentotrace.testing.otlp import OTLPHTTPReceiver
     from bentotrace.testing.otlp_grpc import OTLPGRPCReceiver
-    from bentotrace.testing.otlp_http import OTLPHTTPReceiver
+    from bentotrace.testing.udp_server import UDPReceiver
     from bentotrace.testing.zipkin import ZipkinReceiver
 
 __all__ = [
+    "GRPCReceiver",
+    "HTTPReceiver",
     "JaegerGRPCReceiver",
     "JaegerHTTPReceiver",
     "JaegerUDPReceiver",
@@ -62,15 +70,19 @@ __all__ = [
     "Receiver",
     "Rejected",
     "Request",
+    "UDPReceiver",
     "ZipkinReceiver",
 ]
 
 _MODULES = {
-    "JaegerGRPCReceiver": "jaeger_grpc",
-    "JaegerHTTPReceiver": "jaeger_http",
-    "JaegerUDPReceiver": "jaeger_udp",
+    "GRPCReceiver": "grpc_server",
+    "HTTPReceiver": "http_server",
+    "JaegerGRPCReceiver": "jaeger_protobuf",
+    "JaegerHTTPReceiver": "jaeger_thrift",
+    "JaegerUDPReceiver": "jaeger_thrift",
     "OTLPGRPCReceiver": "otlp_grpc",
-    "OTLPHTTPReceiver": "otlp_http",
+    "OTLPHTTPReceiver": "otlp",
+    "UDPReceiver": "udp_server",
     "ZipkinReceiver": "zipkin",
 }
 
@@ -78,7 +90,7 @@ _OPTIONAL_PACKAGES = ("google", "grpc", "opentelemetry.proto", "thrift")
 
 
 def __getattr__(name: str) -> Any:
-    """Import a receiver, and the libraries it decodes with, when somebody asks for it."""
+    """Import a receiver, and the libraries it decodes with, on first access."""
     module = _MODULES.get(name)
     if module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

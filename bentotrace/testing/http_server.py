@@ -1,4 +1,4 @@
-"""An HTTP/1.1 server that hands every body to a decoder, with answers a test can script."""
+"""An HTTP/1.1 server, with responses that a test can script."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ import sys
 import threading
 import zlib
 from abc import abstractmethod
-from collections import deque
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import field, frozen
 
-from bentotrace.testing.receiver import Receiver
-from bentotrace.testing.spans import ReceivedSpan, Request
+from bentotrace.testing.faults import HTTP_BEGINNING, Fault
+from bentotrace.testing.receiver import Family, ReceivedSpan, Receiver, Request, join_headers
 
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["Answer", "HTTPReceiver"]
+__all__ = ["HTTPReceiver", "Response"]
 
 _MAX_REQUEST_SIZE = 20 * 1024 * 1024
 _JOIN_SECONDS = 5.0
 
 
 @frozen
-class Answer:
-    """What a request is answered with.
+class Response:
+    """The response to a request; see :meth:`HTTPReceiver.respond_with`.
 
     Attributes:
         status: the HTTP status.
-        headers: headers beside ``content-length``.
-        body: the body.
-        delay: seconds between the request and what is done with it.
-        rejected_spans: how many of the request's last spans are not kept.
+        headers: its headers, apart from ``content-length``.
+        body: its body.
+        delay: seconds to wait before the request is processed.
+        rejected_spans: number of the request's last spans that are not kept.
+        fault: what is done instead of a response, if anything; the spans are not kept.
     """
 
     status: int
@@ -45,6 +45,7 @@ class Answer:
     body: bytes = b""
     delay: float = 0.0
     rejected_spans: int = 0
+    fault: Fault | None = None
 
 
 class _RefusedError(Exception):
@@ -54,22 +55,29 @@ class _RefusedError(Exception):
 
 
 class HTTPReceiver(Receiver):
-    """A receiver of POST requests.
+    """A receiver of POST requests; a subclass sets these attributes and decodes the bodies.
+
+    Attributes:
+        path: where requests are accepted; others get 404.
+        content_types: those that are accepted, in lower case; others get 415.
+        success: the usual response.
+        family: "http".
 
     Args:
         host: the address to listen on.
-        port: the port to listen on; 0 takes a free one.
-        ssl_context: speak TLS with it.
-        max_request_size: bytes of a body, before and after decompression, that are taken; more is
-            answered 413. The default is that of the OpenTelemetry Collector.
+        port: the port to listen on; 0 for a free one.
+        ssl_context: for TLS; None for plaintext.
+        max_request_size: maximum size of a body in bytes, before and after decompression; a larger
+            one is rejected with 413. The default is that of the OpenTelemetry Collector.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: it cannot listen on the address.
     """
 
-    _path: ClassVar[str]
-    _content_types: ClassVar[frozenset[str]]
-    _success: ClassVar[Answer]
+    family: ClassVar[Family] = "http"
+    path: ClassVar[str] = "/"
+    content_types: ClassVar[frozenset[str]]
+    success: ClassVar[Response] = Response(200)
 
     def __init__(
         self,
@@ -81,7 +89,6 @@ class HTTPReceiver(Receiver):
     ) -> None:
         self._scheme = "http" if ssl_context is None else "https"
         self._max_request_size = max_request_size
-        self._answers: deque[Answer] = deque()
         self._server = _Server(self, host, port, ssl_context)
         super().__init__(host, self._server.server_address[1])
         self._thread = threading.Thread(
@@ -95,7 +102,7 @@ class HTTPReceiver(Receiver):
     @property
     def endpoint(self) -> str:
         """The URL to post to, path included."""
-        return f"{self._scheme}://{self.address}{self._path}"
+        return f"{self._scheme}://{self.address}{self.path}"
 
     def respond_with(
         self,
@@ -106,71 +113,78 @@ class HTTPReceiver(Receiver):
         delay: float = 0.0,
         times: int = 1,
     ) -> None:
-        """Answer the next requests so, one after the other; then as usual again.
+        """Script the response to the next requests; later ones get the usual response.
 
         Args:
-            status: the HTTP status; unless it is 2xx, the spans are not kept.
-            headers: headers of the answer.
-            body: body of the answer.
-            delay: seconds between the request and what is done with it.
-            times: how many requests are answered so.
+            status: the HTTP status; the spans are kept only with 2xx.
+            headers: headers of the response, apart from ``content-length``.
+            body: body of the response.
+            delay: seconds to wait before the request is processed.
+            times: the number of requests.
         """
-        self._answers.extend([Answer(status, headers or {}, body, delay)] * times)
+        self._scripted.extend([Response(status, headers or {}, body, delay)] * times)
+
+    def fail_with(self, fault: Fault, *, times: int = 1) -> None:
+        """Script a fault of :mod:`bentotrace.testing.faults` instead of the next responses."""
+        self._scripted.extend([Response(0, fault=fault)] * times)
+
+    def check_request(self, path: str, headers: Mapping[str, str]) -> None:
+        """Raise ValueError for a query or header that the real receiver would refuse.
+
+        Called before :meth:`decode`, with the path and its query as sent, and the headers' names in
+        lower case. Accepts every request unless a subclass overrides it.
+        """
 
     @abstractmethod
-    def _decode(self, body: bytes) -> list[ReceivedSpan]:
-        """Decode a decompressed body; ValueError when it is malformed."""
+    def decode(self, body: bytes) -> list[ReceivedSpan]:
+        """Decode a decompressed body; raise ValueError if it is malformed."""
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Stop listening and end the threads."""
         self._server.shutdown()
         self._thread.join(_JOIN_SECONDS)
         self._server.close_all()
 
-    def _receive(self, path: str, headers: dict[str, str], size: int, body: bytes) -> Answer:
-        """Keep a request's spans, or refuse it, and say what to answer."""
-        answer = self._next_answer()
-        if answer is not None and self._closing.wait(answer.delay):
+    def _receive(self, path: str, headers: dict[str, str], size: int, body: bytes) -> Response:
+        """Keep a request's spans, or reject it, and return the response."""
+        response: Response | None = self._next_scripted()
+        if response is not None and self._closing.wait(response.delay):
             raise ConnectionAbortedError("the receiver is closing")
         spans: list[ReceivedSpan] = []
         try:
             if size > self._max_request_size:
-                raise _RefusedError(413, f"{size} bytes are more than {self._max_request_size}")
-            spans = self._decode(self._check(path, headers, body))
+                raise _RefusedError(413, f"{size} bytes exceed {self._max_request_size}")
+            spans = self.decode(self._check(path, headers, body))
         except (_RefusedError, ValueError) as error:
             status = error.status if isinstance(error, _RefusedError) else 400
             if status != 413:
-                self._reject(path, str(error), body)
-            if answer is None:
-                answer = Answer(status, {"content-type": "text/plain"}, str(error).encode())
-        if answer is None:
-            answer = self._success
+                self.reject(path, str(error), body)
+            if response is None:
+                response = Response(status, {"content-type": "text/plain"}, str(error).encode())
+        if response is None:
+            response = self.success
         request = Request(
             path=path,
             headers=headers,
             body_size=size,
             encoding=headers.get("content-encoding", "").lower(),
             span_count=len(spans),
-            status=answer.status,
+            status=response.status,
             body=body,
         )
-        kept = len(spans) - answer.rejected_spans if 200 <= answer.status < 300 else 0
-        self._store(request, spans[: max(kept, 0)])
-        return answer
-
-    def _next_answer(self) -> Answer | None:
-        try:
-            return self._answers.popleft()
-        except IndexError:
-            return None
+        kept = len(spans) - response.rejected_spans if 200 <= response.status < 300 else 0
+        self.store(request, spans[: max(kept, 0)])
+        return response
 
     def _check(self, path: str, headers: dict[str, str], body: bytes) -> bytes:
         """Check all but the body, and decompress it."""
-        if path.partition("?")[0] != self._path:
-            raise _RefusedError(404, f"nothing is at {path}, spans are taken at {self._path}")
+        if path.partition("?")[0] != self.path:
+            raise _RefusedError(404, f"there is nothing at {path}; send spans to {self.path}")
         content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if content_type not in self._content_types:
-            expected = " or ".join(sorted(self._content_types))
+        if content_type not in self.content_types:
+            expected = " or ".join(sorted(self.content_types))
             raise _RefusedError(415, f"content type {content_type!r}, expected {expected}")
+        self.check_request(path, headers)
         encoding = headers.get("content-encoding", "identity").lower()
         if encoding == "identity":
             return body
@@ -194,7 +208,7 @@ class HTTPReceiver(Receiver):
 
 
 class _Server(ThreadingHTTPServer):
-    """A threading server that knows its connections, so that it can end them."""
+    """A threading server that can close its connections."""
 
     daemon_threads = True
     block_on_close = False
@@ -207,15 +221,15 @@ class _Server(ThreadingHTTPServer):
         self.ssl_context = ssl_context
         self._connections: dict[threading.Thread, Any] = {}
         self._lock = threading.Lock()
-        # Where gevent or eventlet patches the process later, this server goes on with these: the
-        # thread that accepts connections has no event loop.
+        # Kept for the case that gevent or eventlet patches the process later: the thread that
+        # accepts connections has no event loop.
         self._start_thread = _thread.start_new_thread
         self._socket_class = socket.socket
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         super().__init__((host, port), _Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer looks its own name up, which a machine's resolver can make slow.
+        # HTTPServer looks up its own name, which is slow with some resolvers.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
@@ -224,12 +238,12 @@ class _Server(ThreadingHTTPServer):
         if self._start_thread is _thread.start_new_thread:
             connection, address = super().get_request()
         else:
-            # accept() would make a socket of the kind that was patched in.
+            # accept() would return a patched socket.
             number, address = self.socket._accept()  # type: ignore[attr-defined]
             connection = self._socket_class(fileno=number)
         if self.ssl_context is not None:
             try:
-                # The handshake is left to the connection's thread, as a client may stall it.
+                # The handshake is done in the connection's thread, because a client may stall it.
                 connection = self.ssl_context.wrap_socket(
                     connection, server_side=True, do_handshake_on_connect=False
                 )
@@ -258,9 +272,9 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         error = sys.exc_info()[1]
-        # A peer that goes away is its own business; anything else is a fault of the receiver.
+        # A client may disconnect; any other error is the receiver's.
         if not isinstance(error, OSError):
-            self.receiver._reject("", f"{type(error).__name__} in the receiver: {error}")
+            self.receiver.reject("", f"{type(error).__name__} in the receiver: {error}")
 
     def close_all(self) -> None:
         """Close the listening socket and every connection, and join their threads."""
@@ -269,7 +283,7 @@ class _Server(ThreadingHTTPServer):
             connections = dict(self._connections)
         for connection in connections.values():
             try:
-                # Not SSLSocket.shutdown, which takes the TLS state away from the thread using it.
+                # SSLSocket.shutdown would remove the TLS state from the thread that uses it.
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
             except OSError:
                 continue
@@ -289,7 +303,7 @@ class _Handler(BaseHTTPRequestHandler):
             try:
                 self.request.do_handshake()
             except OSError as error:
-                self.server.receiver._reject("", f"TLS handshake failed: {error}")
+                self.server.receiver.reject("", f"TLS handshake failed: {error}")
                 raise
         super().setup()
 
@@ -297,23 +311,24 @@ class _Handler(BaseHTTPRequestHandler):
         receiver = self.server.receiver
         length = self.headers.get("content-length")
         if length is None or not (length.isascii() and length.isdigit()):
-            receiver._reject(self.path, "a request without a Content-Length")
-            self._send(Answer(411, {"connection": "close"}))
+            receiver.reject(self.path, "a request without a Content-Length")
+            self._send(Response(411, {"connection": "close"}))
             return
         size = int(length)
         body = self._read_body(size)
         if body is None:
-            receiver._reject(self.path, f"the body ended before its {size} bytes")
+            receiver.reject(self.path, f"the body ended before its {size} bytes")
             self.close_connection = True
             return
-        self._send(receiver._receive(self.path, self._lower_headers(), size, body))
+        headers = join_headers((name.lower(), value) for name, value in self.headers.items())
+        self._send(receiver._receive(self.path, headers, size, body))
 
     def _read_body(self, size: int) -> bytes | None:
-        """Read the body, empty if it is too large, None if it ends early."""
+        """Return the body: empty if it is too large, None if it ends early."""
         if size <= self.server.receiver._max_request_size:
             body = self.rfile.read(size)
             return body if len(body) == size else None
-        # Read all the same: a client that still writes would see a reset and not the answer.
+        # Read it all the same: else a client that still writes gets a reset and not the response.
         while size:
             chunk = self.rfile.read(min(size, 65536))
             if not chunk:
@@ -321,20 +336,17 @@ class _Handler(BaseHTTPRequestHandler):
             size -= len(chunk)
         return b""
 
-    def _lower_headers(self) -> dict[str, str]:
-        headers: dict[str, str] = {}
-        for name, value in self.headers.items():
-            key = name.lower()
-            headers[key] = f"{headers[key]}, {value}" if key in headers else value
-        return headers
-
-    def _send(self, answer: Answer) -> None:
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
+    def _send(self, response: Response) -> None:
+        if response.fault is not None:
+            self.close_connection = True
+            response.fault(self.connection, HTTP_BEGINNING, self.server.receiver._closing)
+            return
+        self.send_response(response.status)
+        for name, value in response.headers.items():
             self.send_header(name, value)
-        self.send_header("content-length", str(len(answer.body)))
+        self.send_header("content-length", str(len(response.body)))
         self.end_headers()
-        self.wfile.write(answer.body)
+        self.wfile.write(response.body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
         """Keep standard error quiet."""

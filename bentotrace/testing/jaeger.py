@@ -1,40 +1,33 @@
-"""Jaeger's span, from Thrift or Protobuf, to the one shape.
-
-This undoes OpenTelemetry's transformation rules to Jaeger.
-"""
+"""Jaeger's span, from Thrift or Protobuf, converted by the inverse of OpenTelemetry's rules."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast, get_args
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast, get_args
 
-from attrs import field, frozen
+from bentotrace.testing.receiver import (
+    ReceivedEvent,
+    ReceivedLink,
+    ReceivedSpan,
+    SpanKind,
+    take_fields,
+)
 
-from bentotrace.testing.spans import ReceivedEvent, ReceivedLink, ReceivedSpan, SpanKind
-from bentotrace.testing.tags import take_fields
+__all__ = ["JaegerProcess", "JaegerReference", "jaeger_span"]
 
-__all__ = ["JaegerLog", "JaegerProcess", "JaegerReference", "JaegerSpan", "identifier"]
-
-Tags = Sequence[tuple[str, Any]]
+_Tags = Sequence[tuple[str, Any]]
 
 _KINDS = frozenset(get_args(SpanKind))
 
 
-@frozen
-class JaegerProcess:
-    """The service that made a span.
-
-    Attributes:
-        service_name: its name.
-        tags: key and typed value, in the order of the wire.
-    """
+class JaegerProcess(NamedTuple):
+    """The service of a span, with the tags of its resource."""
 
     service_name: str
-    tags: Tags = ()
+    tags: _Tags = ()
 
 
-@frozen
-class JaegerReference:
+class JaegerReference(NamedTuple):
     """A reference to another span: CHILD_OF, or FOLLOWS_FROM."""
 
     child_of: bool
@@ -42,117 +35,71 @@ class JaegerReference:
     span_id: str
 
 
-@frozen
-class JaegerLog:
-    """What happened at a time, in nanoseconds since the epoch."""
+def jaeger_span(
+    *,
+    trace_id: str,
+    span_id: str,
+    parent_id: str | None = None,
+    references: Sequence[JaegerReference] = (),
+    name: str,
+    start_ns: int,
+    duration_ns: int,
+    tags: _Tags = (),
+    logs: Iterable[tuple[int, _Tags]] = (),
+    process: JaegerProcess,
+    raw: Any = None,
+) -> ReceivedSpan:
+    """Convert tags, logs and references back to fields, events and links.
 
-    time_ns: int
-    fields: Tags
-
-
-@frozen(kw_only=True)
-class JaegerSpan:
-    """A span as both encodings carry it.
-
-    Attributes:
-        trace_id: 32 hexadecimal digits.
-        span_id: 16 hexadecimal digits.
-        parent_id: 16 hexadecimal digits, where the encoding has a field for it (Thrift).
-        references: in the order of the wire.
-        name: the operation's name.
-        start_ns: nanoseconds since the epoch.
-        duration_ns: nanoseconds.
-        tags: key and typed value, in the order of the wire.
-        logs: in the order of the wire.
-        process: who made it.
-        raw: the decoded span itself.
-    """
-
-    trace_id: str
-    span_id: str
-    parent_id: str | None = None
-    references: Sequence[JaegerReference] = ()
-    name: str
-    start_ns: int
-    duration_ns: int
-    tags: Tags = ()
-    logs: Sequence[JaegerLog] = ()
-    process: JaegerProcess
-    raw: Any = field(default=None, repr=False)
-
-    def to_received(self) -> ReceivedSpan:
-        """Turn tags, logs and references back into fields, events and links.
-
-        The parent is the parent's field, else the first CHILD_OF reference within the trace. The
-        tag ``error`` = true goes with the status ERROR. Of tags of one key the last one counts, as
-        OpenTelemetry has one value for a key.
-
-        Raises:
-            ValueError: a tag that is a field has an impossible value.
-        """
-        tags = dict(self.tags)
-        fields = take_fields(tags)
-        if fields.status == "error" and tags.get("error") is True:
-            del tags["error"]
-        kind: SpanKind = "internal"
-        if tags.get("span.kind") in _KINDS:
-            kind = cast(SpanKind, tags.pop("span.kind"))
-        description = tags.pop("otel.status_description", "")
-        parent_id, links = self._split_references()
-        return ReceivedSpan(
-            trace_id=self.trace_id,
-            span_id=self.span_id,
-            parent_id=parent_id,
-            name=self.name,
-            kind=kind,
-            start_ns=self.start_ns,
-            end_ns=self.start_ns + self.duration_ns,
-            attributes=tags,
-            events=tuple(_event(log) for log in self.logs),
-            links=links,
-            status=fields.status,
-            status_description=str(description),
-            service_name=self.process.service_name,
-            resource={**dict(self.process.tags), "service.name": self.process.service_name},
-            scope_name=fields.scope_name,
-            scope_version=fields.scope_version,
-            trace_state=str(tags.pop("w3c.tracestate", "")),
-            dropped_attributes=fields.dropped_attributes,
-            dropped_events=fields.dropped_events,
-            dropped_links=fields.dropped_links,
-            raw=self.raw,
-        )
-
-    def _split_references(self) -> tuple[str | None, tuple[ReceivedLink, ...]]:
-        parent_id = self.parent_id
-        references = list(self.references)
-        for reference in references:
-            same_trace = reference.child_of and reference.trace_id == self.trace_id
-            if same_trace and parent_id in (None, reference.span_id):
-                parent_id = reference.span_id
-                references.remove(reference)
-                break
-        return parent_id, tuple(ReceivedLink(r.trace_id, r.span_id) for r in references)
-
-
-def identifier(value: bytes, size: int, name: str) -> str:
-    """Write an id of ``size`` bytes in hexadecimal digits.
+    The parent is ``parent_id``, which Thrift has a field for, else the first CHILD_OF reference
+    within the trace. The tag ``error`` = true belongs to the status ERROR. Of several tags with one
+    key the last is used, because OpenTelemetry has one value for a key. A log is its time in
+    nanoseconds since the epoch and its fields.
 
     Raises:
-        ValueError: it has another size, or is zero.
+        ValueError: a tag that is a field has an invalid value.
     """
-    if len(value) != size or not any(value):
-        raise ValueError(f"{name} is {value.hex()!r}, expected {size} bytes that are not all zero")
-    return value.hex()
+    attributes = dict(tags)
+    fields = take_fields(attributes)
+    if fields["status"] == "error" and attributes.get("error") is True:
+        del attributes["error"]
+    kind: SpanKind = "internal"
+    if attributes.get("span.kind") in _KINDS:
+        kind = cast(SpanKind, attributes.pop("span.kind"))
+    links = list(references)
+    for reference in references:
+        same_trace = reference.child_of and reference.trace_id == trace_id
+        if same_trace and parent_id in (None, reference.span_id):
+            parent_id = reference.span_id
+            links.remove(reference)
+            break
+    return ReceivedSpan(
+        trace_id=trace_id,
+        span_id=span_id,
+        parent_id=parent_id,
+        name=name,
+        kind=kind,
+        start_ns=start_ns,
+        end_ns=start_ns + duration_ns,
+        attributes=attributes,
+        events=tuple(_event(time_ns, log_fields) for time_ns, log_fields in logs),
+        links=tuple(ReceivedLink(link.trace_id, link.span_id) for link in links),
+        status_description=str(attributes.pop("otel.status_description", "")),
+        service_name=process.service_name,
+        resource={**dict(process.tags), "service.name": process.service_name},
+        trace_state=str(attributes.pop("w3c.tracestate", "")),
+        **fields,
+        raw=raw,
+    )
 
 
-def _event(log: JaegerLog) -> ReceivedEvent:
-    """Turn a log into an event, named by the first of its fields ``event`` that is text."""
+def _event(time_ns: int, fields: _Tags) -> ReceivedEvent:
+    """Convert a log to an event, named by the first of its fields ``event`` that is text."""
     name: str | None = None
     attributes: dict[str, Any] = {}
-    for key, value in log.fields:
+    for key, value in fields:
         if key == "event" and name is None and isinstance(value, str):
             name = value
         else:
             attributes[key] = value
-    return ReceivedEvent(name or "", log.time_ns, attributes)
+    return ReceivedEvent(name or "", time_ns, attributes)

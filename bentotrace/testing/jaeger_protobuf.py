@@ -1,4 +1,4 @@
-"""Jaeger's Protobuf messages, built from descriptors here and read by the protobuf library.
+"""Jaeger's Protobuf over gRPC: its receiver, and the messages, built from descriptors here.
 
 The messages are those of jaeger-idl's ``model.proto`` and ``collector.proto``.
 """
@@ -17,68 +17,52 @@ from google.protobuf import (  # type: ignore[import-untyped, unused-ignore]
     timestamp_pb2,
 )
 
-from bentotrace.testing.jaeger import (
-    JaegerLog,
-    JaegerProcess,
-    JaegerReference,
-    JaegerSpan,
-    identifier,
-)
-from bentotrace.testing.protobuf import parse
-from bentotrace.testing.spans import ReceivedSpan
+from bentotrace.testing.grpc_server import GRPCReceiver
+from bentotrace.testing.jaeger import JaegerProcess, JaegerReference, jaeger_span
+from bentotrace.testing.receiver import ReceivedSpan, identifier, parse_protobuf
 
-__all__ = ["decode_post_spans", "message_class"]
+__all__ = ["JaegerGRPCReceiver", "decode_post_spans", "message_class"]
 
 _PACKAGE = "jaeger.api_v2"
-_REPEATED = "repeated "
 
 _ENUMS: Mapping[str, tuple[str, ...]] = {
     "ValueType": ("STRING", "BOOL", "INT64", "FLOAT64", "BINARY"),
     "SpanRefType": ("CHILD_OF", "FOLLOWS_FROM"),
 }
-_MESSAGES: Mapping[str, Mapping[int, tuple[str, str]]] = {
-    "KeyValue": {
-        1: ("key", "string"),
-        2: ("v_type", "ValueType"),
-        3: ("v_str", "string"),
-        4: ("v_bool", "bool"),
-        5: ("v_int64", "int64"),
-        6: ("v_float64", "double"),
-        7: ("v_binary", "bytes"),
-    },
-    "Log": {
-        1: ("timestamp", "google.protobuf.Timestamp"),
-        2: ("fields", "repeated KeyValue"),
-    },
-    "SpanRef": {
-        1: ("trace_id", "bytes"),
-        2: ("span_id", "bytes"),
-        3: ("ref_type", "SpanRefType"),
-    },
-    "Process": {1: ("service_name", "string"), 2: ("tags", "repeated KeyValue")},
-    "Span": {
-        1: ("trace_id", "bytes"),
-        2: ("span_id", "bytes"),
-        3: ("operation_name", "string"),
-        4: ("references", "repeated SpanRef"),
-        5: ("flags", "uint32"),
-        6: ("start_time", "google.protobuf.Timestamp"),
-        7: ("duration", "google.protobuf.Duration"),
-        8: ("tags", "repeated KeyValue"),
-        9: ("logs", "repeated Log"),
-        10: ("process", "Process"),
-        11: ("process_id", "string"),
-        12: ("warnings", "repeated string"),
-    },
-    "Batch": {1: ("spans", "repeated Span"), 2: ("process", "Process")},
-    "PostSpansRequest": {1: ("batch", "Batch")},
+# The fields, numbered from 1, as ``name:type``; ``*`` if they are repeated.
+_MESSAGES = {
+    "KeyValue": (
+        "key:string v_type:ValueType v_str:string v_bool:bool v_int64:int64 v_float64:double "
+        "v_binary:bytes"
+    ),
+    "Log": "timestamp:google.protobuf.Timestamp fields:KeyValue*",
+    "SpanRef": "trace_id:bytes span_id:bytes ref_type:SpanRefType",
+    "Process": "service_name:string tags:KeyValue*",
+    "Span": (
+        "trace_id:bytes span_id:bytes operation_name:string references:SpanRef* flags:uint32 "
+        "start_time:google.protobuf.Timestamp duration:google.protobuf.Duration tags:KeyValue* "
+        "logs:Log* process:Process process_id:string warnings:string*"
+    ),
+    "Batch": "spans:Span* process:Process",
+    "PostSpansRequest": "batch:Batch",
 }
 _TAG_VALUES = ("v_str", "v_bool", "v_int64", "v_float64", "v_binary")
 _CHILD_OF = 0
 
 
+class JaegerGRPCReceiver(GRPCReceiver):
+    """Receives ``CollectorService/PostSpans``; arguments as :class:`GRPCReceiver`."""
+
+    service = "jaeger.api_v2.CollectorService"
+    method = "PostSpans"
+
+    def decode(self, body: bytes) -> list[ReceivedSpan]:
+        """Decode a ``PostSpansRequest``."""
+        return decode_post_spans(body)
+
+
 def message_class(name: str) -> Any:
-    """Give the class of a message of ``jaeger.api_v2``, as "PostSpansRequest"."""
+    """Return the class of a message of ``jaeger.api_v2``, as "PostSpansRequest"."""
     descriptor = _pool().FindMessageTypeByName(f"{_PACKAGE}.{name}")
     factory: Any = message_factory
     if hasattr(factory, "GetMessageClass"):
@@ -90,19 +74,19 @@ def decode_post_spans(body: bytes) -> list[ReceivedSpan]:
     """Decode a ``PostSpansRequest``.
 
     Raises:
-        ValueError: it is malformed, or has fields that Jaeger does not know.
+        ValueError: it is malformed, or has unknown fields.
     """
     request = message_class("PostSpansRequest")()
-    parse(request, body)
+    parse_protobuf(request, body)
     _check_no_unknown_fields(request)
     batch = request.batch
     process = _process(batch.process) if batch.HasField("process") else None
-    return [_span(span, process).to_received() for span in batch.spans]
+    return [_span(span, process) for span in batch.spans]
 
 
 @functools.cache
 def _pool() -> Any:
-    """Build the messages in a pool of their own, beside whatever else defines them."""
+    """Build the messages in their own pool, because other packages may define them, too."""
     file = descriptor_pb2.FileDescriptorProto(
         name="bentotrace/testing/jaeger.proto",
         package=_PACKAGE,
@@ -115,7 +99,8 @@ def _pool() -> Any:
             enum.value.add(name=value, number=number)
     for name, fields in _MESSAGES.items():
         message = file.message_type.add(name=name)
-        for number, (field_name, kind) in fields.items():
+        for number, declaration in enumerate(fields.split(), 1):
+            field_name, _, kind = declaration.partition(":")
             _describe_field(message.field.add(name=field_name, number=number), kind)
     pool = descriptor_pool.DescriptorPool()
     for dependency in (timestamp_pb2, duration_pb2):
@@ -125,8 +110,8 @@ def _pool() -> Any:
 
 
 def _describe_field(field: Any, kind: str) -> None:
-    field.label = field.LABEL_REPEATED if kind.startswith(_REPEATED) else field.LABEL_OPTIONAL
-    kind = kind[len(_REPEATED) :] if kind.startswith(_REPEATED) else kind
+    field.label = field.LABEL_REPEATED if kind.endswith("*") else field.LABEL_OPTIONAL
+    kind = kind.rstrip("*")
     if kind in _ENUMS:
         field.type, field.type_name = field.TYPE_ENUM, f".{_PACKAGE}.{kind}"
     elif kind in _MESSAGES:
@@ -143,19 +128,19 @@ def _check_no_unknown_fields(request: Any) -> None:
     known.CopyFrom(request)
     known.DiscardUnknownFields()
     if known.ByteSize() != size:
-        raise ValueError(f"{size - known.ByteSize()} bytes are of fields that Jaeger does not know")
+        raise ValueError(f"{size - known.ByteSize()} bytes belong to unknown fields")
 
 
 def _process(process: Any) -> JaegerProcess:
     return JaegerProcess(process.service_name, _tags(process.tags))
 
 
-def _span(span: Any, process: JaegerProcess | None) -> JaegerSpan:
+def _span(span: Any, process: JaegerProcess | None) -> ReceivedSpan:
     if span.HasField("process"):
         process = _process(span.process)
     if process is None:
         raise ValueError("neither the batch nor the span has a process")
-    return JaegerSpan(
+    return jaeger_span(
         trace_id=identifier(span.trace_id, 16, "trace_id"),
         span_id=identifier(span.span_id, 8, "span_id"),
         references=[_reference(reference) for reference in span.references],
@@ -164,7 +149,7 @@ def _span(span: Any, process: JaegerProcess | None) -> JaegerSpan:
         duration_ns=_nanoseconds(span.duration, "duration"),
         tags=_tags(span.tags),
         logs=[
-            JaegerLog(_nanoseconds(log.timestamp, "a log's timestamp"), _tags(log.fields))
+            (_nanoseconds(log.timestamp, "a log's timestamp"), _tags(log.fields))
             for log in span.logs
         ],
         process=process,

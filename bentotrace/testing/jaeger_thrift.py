@@ -1,8 +1,8 @@
-"""Jaeger's Thrift structures, read with the protocol readers of the ``thrift`` library.
+"""Jaeger's Thrift: its receivers over HTTP and UDP, and the structs, read by ``thrift``.
 
-The structures are those of jaeger-idl's ``jaeger.thrift`` and ``agent.thrift``. A field that they
-do not have, that comes twice, that is missing, or that has another type on the wire is an error:
-a server would skip it, and the sender would not notice.
+The structs are those of jaeger-idl's ``jaeger.thrift`` and ``agent.thrift``. A field that is
+unknown, duplicate, missing, or of another type on the wire is an error: a server would skip it,
+and the sender would not notice.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import frozen
 from thrift.protocol.TBinaryProtocol import (  # type: ignore[import-untyped, unused-ignore]
     TBinaryProtocol,
 )
@@ -27,24 +27,28 @@ from thrift.transport.TTransport import (  # type: ignore[import-untyped, unused
     TMemoryBuffer,
 )
 
-from bentotrace.testing.jaeger import (
-    JaegerLog,
-    JaegerProcess,
-    JaegerReference,
-    JaegerSpan,
-    identifier,
-)
-from bentotrace.testing.spans import ReceivedSpan
+from bentotrace.testing.http_server import HTTPReceiver, Response
+from bentotrace.testing.jaeger import JaegerProcess, JaegerReference, jaeger_span
+from bentotrace.testing.receiver import ReceivedSpan, identifier
+from bentotrace.testing.udp_server import UDPReceiver
 
-__all__ = ["ThriftProtocol", "decode_batch", "decode_emit_batch"]
+__all__ = [
+    "JaegerHTTPReceiver",
+    "JaegerUDPReceiver",
+    "ThriftProtocol",
+    "decode_batch",
+    "decode_emit_batch",
+]
 
 ThriftProtocol = Literal["compact", "binary"]
+"""The protocols of Thrift that Jaeger's agent reads."""
 
 _PROTOCOLS: Mapping[ThriftProtocol, Callable[[Any], Any]] = {
     "compact": TCompactProtocol,
     "binary": TBinaryProtocol,
 }
 _METHOD = "emitBatch"
+_MAX_PACKET_SIZE = 65_000
 _CHILD_OF, _FOLLOWS_FROM = 0, 1
 
 
@@ -52,96 +56,110 @@ _CHILD_OF, _FOLLOWS_FROM = 0, 1
 class _Field:
     name: str
     type: int
-    optional: bool = False
-    struct: _Struct | None = None
-    binary: bool = False
+    optional: bool
+    struct: str
+    binary: bool
 
 
-@frozen
-class _Struct:
-    name: str
-    fields: Mapping[int, _Field] = field(repr=False)
+_TYPES = {
+    "i32": TType.I32,
+    "i64": TType.I64,
+    "double": TType.DOUBLE,
+    "bool": TType.BOOL,
+    "string": TType.STRING,
+    "binary": TType.STRING,
+    "list": TType.LIST,
+    "struct": TType.STRUCT,
+}
 
 
-_TAG = _Struct(
-    "Tag",
-    {
-        1: _Field("key", TType.STRING),
-        2: _Field("vType", TType.I32),
-        3: _Field("vStr", TType.STRING, optional=True),
-        4: _Field("vDouble", TType.DOUBLE, optional=True),
-        5: _Field("vBool", TType.BOOL, optional=True),
-        6: _Field("vLong", TType.I64, optional=True),
-        7: _Field("vBinary", TType.STRING, optional=True, binary=True),
-    },
-)
+def _fields(declarations: str) -> Mapping[int, _Field]:
+    """Number the fields of a struct, each declared as ``name:type``, ``?`` if it is optional."""
+    fields: dict[int, _Field] = {}
+    for number, declaration in enumerate(declarations.split(), 1):
+        name, _, kind = declaration.partition(":")
+        optional = kind.endswith("?")
+        kind, _, struct = kind.rstrip("?").partition("/")
+        fields[number] = _Field(name, _TYPES[kind], optional, struct, kind == "binary")
+    return fields
+
+
+_STRUCTS = {
+    "Tag": _fields(
+        "key:string vType:i32 vStr:string? vDouble:double? vBool:bool? vLong:i64? vBinary:binary?"
+    ),
+    "Log": _fields("timestamp:i64 fields:list/Tag"),
+    "SpanRef": _fields("refType:i32 traceIdLow:i64 traceIdHigh:i64 spanId:i64"),
+    "Span": _fields(
+        "traceIdLow:i64 traceIdHigh:i64 spanId:i64 parentSpanId:i64 operationName:string "
+        "references:list/SpanRef? flags:i32 startTime:i64 duration:i64 tags:list/Tag? "
+        "logs:list/Log?"
+    ),
+    "Process": _fields("serviceName:string tags:list/Tag?"),
+    "ClientStats": _fields(
+        "fullQueueDroppedSpans:i64 tooLargeDroppedSpans:i64 failedToEmitSpans:i64"
+    ),
+    "Batch": _fields("process:struct/Process spans:list/Span seqNo:i64? stats:struct/ClientStats?"),
+    "emitBatch_args": _fields("batch:struct/Batch"),
+}
 _TAG_VALUES = ("vStr", "vDouble", "vBool", "vLong", "vBinary")
-_LOG = _Struct(
-    "Log", {1: _Field("timestamp", TType.I64), 2: _Field("fields", TType.LIST, struct=_TAG)}
-)
-_SPAN_REF = _Struct(
-    "SpanRef",
-    {
-        1: _Field("refType", TType.I32),
-        2: _Field("traceIdLow", TType.I64),
-        3: _Field("traceIdHigh", TType.I64),
-        4: _Field("spanId", TType.I64),
-    },
-)
-_SPAN = _Struct(
-    "Span",
-    {
-        1: _Field("traceIdLow", TType.I64),
-        2: _Field("traceIdHigh", TType.I64),
-        3: _Field("spanId", TType.I64),
-        4: _Field("parentSpanId", TType.I64),
-        5: _Field("operationName", TType.STRING),
-        6: _Field("references", TType.LIST, optional=True, struct=_SPAN_REF),
-        7: _Field("flags", TType.I32),
-        8: _Field("startTime", TType.I64),
-        9: _Field("duration", TType.I64),
-        10: _Field("tags", TType.LIST, optional=True, struct=_TAG),
-        11: _Field("logs", TType.LIST, optional=True, struct=_LOG),
-    },
-)
-_PROCESS = _Struct(
-    "Process",
-    {
-        1: _Field("serviceName", TType.STRING),
-        2: _Field("tags", TType.LIST, optional=True, struct=_TAG),
-    },
-)
-_CLIENT_STATS = _Struct(
-    "ClientStats",
-    {
-        1: _Field("fullQueueDroppedSpans", TType.I64),
-        2: _Field("tooLargeDroppedSpans", TType.I64),
-        3: _Field("failedToEmitSpans", TType.I64),
-    },
-)
-_BATCH = _Struct(
-    "Batch",
-    {
-        1: _Field("process", TType.STRUCT, struct=_PROCESS),
-        2: _Field("spans", TType.LIST, struct=_SPAN),
-        3: _Field("seqNo", TType.I64, optional=True),
-        4: _Field("stats", TType.STRUCT, optional=True, struct=_CLIENT_STATS),
-    },
-)
-_EMIT_BATCH = _Struct("emitBatch_args", {1: _Field("batch", TType.STRUCT, struct=_BATCH)})
+
+
+class JaegerHTTPReceiver(HTTPReceiver):
+    """Receives ``POST /api/traces``, a Batch in Thrift's binary protocol, as the collector does.
+
+    Arguments as :class:`HTTPReceiver`.
+    """
+
+    path = "/api/traces"
+    content_types = frozenset({"application/x-thrift", "application/vnd.apache.thrift.binary"})
+    success = Response(202)
+
+    def decode(self, body: bytes) -> list[ReceivedSpan]:
+        """Decode a Batch."""
+        return decode_batch(body)
+
+
+class JaegerUDPReceiver(UDPReceiver):
+    """Receives datagrams that each hold one oneway message ``emitBatch``.
+
+    Other arguments as :class:`UDPReceiver`.
+
+    Args:
+        protocol: Thrift's protocol: "compact" as at the agent's port 6831, "binary" as at 6832.
+        max_packet_size: maximum size of a datagram in bytes; the default is the agent's.
+    """
+
+    message = _METHOD
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        protocol: ThriftProtocol = "compact",
+        max_packet_size: int = _MAX_PACKET_SIZE,
+        receive_buffer: int | None = None,
+    ) -> None:
+        self._protocol: ThriftProtocol = protocol
+        super().__init__(host, port, max_packet_size=max_packet_size, receive_buffer=receive_buffer)
+
+    def decode(self, datagram: bytes) -> list[ReceivedSpan]:
+        """Decode a message ``emitBatch``."""
+        return decode_emit_batch(datagram, self._protocol)
 
 
 def decode_batch(body: bytes, protocol: ThriftProtocol = "binary") -> list[ReceivedSpan]:
-    """Decode a Batch that stands alone, as the collector takes it.
+    """Decode a Batch, as it is sent to the collector.
 
     Raises:
         ValueError: it is malformed.
     """
-    return _spans(_read(body, protocol, lambda reader: _read_struct(reader, _BATCH)))
+    return _spans(_read(body, protocol, lambda reader: _read_struct(reader, "Batch")))
 
 
 def decode_emit_batch(body: bytes, protocol: ThriftProtocol = "compact") -> list[ReceivedSpan]:
-    """Decode a message ``emitBatch``, as the agent takes it.
+    """Decode a message ``emitBatch``, as it is sent to the agent.
 
     Raises:
         ValueError: it is malformed.
@@ -158,7 +176,7 @@ def _read(
     except EOFError as error:
         raise ValueError(f"the Thrift data ends early, after {len(body)} bytes") from error
     except (TException, AssertionError, LookupError, TypeError, struct.error) as error:
-        # The library asserts its states and looks types up in tables.
+        # The library uses assertions and table lookups on its input.
         raise ValueError(
             f"not Thrift, {protocol} protocol: {type(error).__name__} {error}"
         ) from error
@@ -174,39 +192,40 @@ def _read_message(reader: Any) -> dict[str, Any]:
         raise ValueError(f"the message calls {name!r}, expected {_METHOD}")
     if kind != TMessageType.ONEWAY:
         raise ValueError(f"the message is of type {kind}, expected oneway ({TMessageType.ONEWAY})")
-    arguments = _read_struct(reader, _EMIT_BATCH)
+    arguments = _read_struct(reader, "emitBatch_args")
     reader.readMessageEnd()
     return arguments
 
 
-def _read_struct(reader: Any, structure: _Struct) -> dict[str, Any]:
+def _read_struct(reader: Any, struct_name: str) -> dict[str, Any]:
+    fields = _STRUCTS[struct_name]
     values: dict[str, Any] = {}
     reader.readStructBegin()
     while True:
         _, wire_type, number = reader.readFieldBegin()
         if wire_type == TType.STOP:
             break
-        known = structure.fields.get(number)
+        known = fields.get(number)
         if known is None:
-            raise ValueError(f"{structure.name} has no field {number}")
-        where = f"{structure.name}.{known.name}"
+            raise ValueError(f"{struct_name} has no field {number}")
+        where = f"{struct_name}.{known.name}"
         if wire_type != known.type:
             raise ValueError(f"{where} is of wire type {wire_type}, expected {known.type}")
         if known.name in values:
-            raise ValueError(f"{where} comes twice")
+            raise ValueError(f"duplicate field {where}")
         values[known.name] = _read_value(reader, known, where)
         reader.readFieldEnd()
     reader.readStructEnd()
-    for known in structure.fields.values():
+    for known in fields.values():
         if not known.optional and known.name not in values:
-            raise ValueError(f"{structure.name}.{known.name} is missing")
+            raise ValueError(f"{struct_name}.{known.name} is missing")
     return values
 
 
 def _read_value(reader: Any, known: _Field, where: str) -> Any:
-    if known.type == TType.STRUCT and known.struct is not None:
+    if known.type == TType.STRUCT:
         return _read_struct(reader, known.struct)
-    if known.type == TType.LIST and known.struct is not None:
+    if known.type == TType.LIST:
         item_type, size = reader.readListBegin()
         if item_type != TType.STRUCT:
             raise ValueError(f"{where} is a list of wire type {item_type}, expected structs")
@@ -214,7 +233,7 @@ def _read_value(reader: Any, known: _Field, where: str) -> Any:
         reader.readListEnd()
         return items
     if known.type == TType.STRING:
-        # UnicodeDecodeError is a ValueError, and says where.
+        # UnicodeDecodeError is a ValueError with the position.
         return reader.readBinary() if known.binary else reader.readBinary().decode()
     if known.type == TType.DOUBLE:
         return reader.readDouble()
@@ -226,7 +245,7 @@ def _read_value(reader: Any, known: _Field, where: str) -> Any:
 
 
 def _in_range(value: int, bits: int, where: str) -> int:
-    # The compact protocol's numbers have no width of their own.
+    # Numbers of the compact protocol have no width.
     if not -(1 << (bits - 1)) <= value < 1 << (bits - 1):
         raise ValueError(f"{where} is {value}, which does not fit in {bits} bits")
     return value
@@ -234,11 +253,11 @@ def _in_range(value: int, bits: int, where: str) -> int:
 
 def _spans(batch: dict[str, Any]) -> list[ReceivedSpan]:
     process = JaegerProcess(batch["process"]["serviceName"], _tags(batch["process"].get("tags")))
-    return [_span(span, process).to_received() for span in batch["spans"]]
+    return [_span(span, process) for span in batch["spans"]]
 
 
-def _span(span: dict[str, Any], process: JaegerProcess) -> JaegerSpan:
-    return JaegerSpan(
+def _span(span: dict[str, Any], process: JaegerProcess) -> ReceivedSpan:
+    return jaeger_span(
         trace_id=_trace_id(span),
         span_id=identifier(_eight_bytes(span["spanId"]), 8, "spanId"),
         parent_id=_eight_bytes(span["parentSpanId"]).hex() if span["parentSpanId"] else None,
@@ -247,9 +266,7 @@ def _span(span: dict[str, Any], process: JaegerProcess) -> JaegerSpan:
         start_ns=span["startTime"] * 1000,
         duration_ns=span["duration"] * 1000,
         tags=_tags(span.get("tags")),
-        logs=[
-            JaegerLog(log["timestamp"] * 1000, _tags(log["fields"])) for log in span.get("logs", ())
-        ],
+        logs=[(log["timestamp"] * 1000, _tags(log["fields"])) for log in span.get("logs", ())],
         process=process,
         raw=span,
     )
@@ -280,9 +297,9 @@ def _tag_value(tag: dict[str, Any]) -> Any:
     kind = tag["vType"]
     if not 0 <= kind < len(_TAG_VALUES):
         raise ValueError(f"Tag.vType of {tag['key']!r} is {kind}, expected 0 to 4")
-    given = [name for name in _TAG_VALUES if name in tag]
-    if given != [_TAG_VALUES[kind]]:
+    found = [name for name in _TAG_VALUES if name in tag]
+    if found != [_TAG_VALUES[kind]]:
         raise ValueError(
-            f"the tag {tag['key']!r} is of type {_TAG_VALUES[kind]}, but has {given or 'no value'}"
+            f"the tag {tag['key']!r} is of type {_TAG_VALUES[kind]}, but has {found or 'no value'}"
         )
     return tag[_TAG_VALUES[kind]]

@@ -1,4 +1,4 @@
-"""OTLP's request, read with the messages of opentelemetry-proto.
+"""OTLP: its receiver over HTTP, and its request, read with the messages of opentelemetry-proto.
 
 The fields are those of ``opentelemetry/proto/trace/v1/trace.proto``.
 """
@@ -14,29 +14,51 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from bentotrace.testing.protobuf import parse
-from bentotrace.testing.spans import (
+from bentotrace.testing.http_server import HTTPReceiver, Response
+from bentotrace.testing.receiver import (
     ReceivedEvent,
     ReceivedLink,
     ReceivedSpan,
     SpanKind,
     SpanStatus,
+    identifier,
+    parse_protobuf,
 )
 
-__all__ = ["decode_request", "partial_success"]
+__all__ = ["OTLPHTTPReceiver", "decode_request", "partial_success"]
 
-# A sender may leave the kind out; the specification then allows to assume internal.
-_KINDS: tuple[SpanKind, ...] = (
-    "internal",
-    "internal",
-    "server",
-    "client",
-    "producer",
-    "consumer",
-)
+_PROTOBUF = "application/x-protobuf"
+
+# The kind is optional; the specification then permits to assume internal.
+_KINDS: tuple[SpanKind, ...] = ("internal", "internal", "server", "client", "producer", "consumer")
 _STATUSES: tuple[SpanStatus, ...] = ("unset", "ok", "error")
 
 _Name = TypeVar("_Name", SpanKind, SpanStatus)
+
+
+class OTLPHTTPReceiver(HTTPReceiver):
+    """Receives ``POST /v1/traces``, protobuf, plain or gzip; arguments as :class:`HTTPReceiver`."""
+
+    path = "/v1/traces"
+    content_types = frozenset({_PROTOBUF})
+    success = Response(200, {"content-type": _PROTOBUF})
+
+    def respond_with_partial_success(
+        self, rejected_spans: int, message: str = "", *, times: int = 1
+    ) -> None:
+        """Respond 200 to the next requests, and report spans of each as rejected.
+
+        The last ``rejected_spans`` of each request are not kept.
+        """
+        body = partial_success(rejected_spans, message)
+        response = Response(
+            200, {"content-type": _PROTOBUF}, body, rejected_spans=max(rejected_spans, 0)
+        )
+        self._scripted.extend([response] * times)
+
+    def decode(self, body: bytes) -> list[ReceivedSpan]:
+        """Decode an ``ExportTraceServiceRequest``."""
+        return decode_request(body)
 
 
 def decode_request(body: bytes) -> list[ReceivedSpan]:
@@ -46,7 +68,7 @@ def decode_request(body: bytes) -> list[ReceivedSpan]:
         ValueError: it is malformed.
     """
     request = ExportTraceServiceRequest()
-    parse(request, body)
+    parse_protobuf(request, body)
     return [
         _span(span, _attributes(resource_spans.resource.attributes), scope_spans.scope)
         for resource_spans in request.resource_spans
@@ -56,7 +78,7 @@ def decode_request(body: bytes) -> list[ReceivedSpan]:
 
 
 def partial_success(rejected_spans: int, message: str) -> bytes:
-    """Encode a response that says that some spans were not taken."""
+    """Return a response that reports some spans as rejected."""
     response = ExportTraceServiceResponse(
         partial_success=ExportTracePartialSuccess(
             rejected_spans=rejected_spans, error_message=message
@@ -67,9 +89,9 @@ def partial_success(rejected_spans: int, message: str) -> bytes:
 
 def _span(span: Any, resource: dict[str, Any], scope: Any) -> ReceivedSpan:
     return ReceivedSpan(
-        trace_id=_identifier(span.trace_id, 16, "trace_id"),
-        span_id=_identifier(span.span_id, 8, "span_id"),
-        parent_id=_identifier(span.parent_span_id, 8, "parent_span_id")
+        trace_id=identifier(span.trace_id, 16, "trace_id"),
+        span_id=identifier(span.span_id, 8, "span_id"),
+        parent_id=identifier(span.parent_span_id, 8, "parent_span_id")
         if span.parent_span_id
         else None,
         name=span.name,
@@ -88,8 +110,8 @@ def _span(span: Any, resource: dict[str, Any], scope: Any) -> ReceivedSpan:
         ),
         links=tuple(
             ReceivedLink(
-                _identifier(link.trace_id, 16, "link's trace_id"),
-                _identifier(link.span_id, 8, "link's span_id"),
+                identifier(link.trace_id, 16, "link's trace_id"),
+                identifier(link.span_id, 8, "link's span_id"),
                 _attributes(link.attributes),
                 link.trace_state,
                 link.dropped_attributes_count,
@@ -110,12 +132,6 @@ def _span(span: Any, resource: dict[str, Any], scope: Any) -> ReceivedSpan:
     )
 
 
-def _identifier(value: bytes, size: int, name: str) -> str:
-    if len(value) != size or not any(value):
-        raise ValueError(f"{name} is {value.hex()!r}, expected {size} bytes that are not all zero")
-    return value.hex()
-
-
 def _name_of(names: Sequence[_Name], number: int, what: str) -> _Name:
     if not 0 <= number < len(names):
         raise ValueError(f"{what} is {number}, expected 0 to {len(names) - 1}")
@@ -126,7 +142,7 @@ def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     for pair in pairs:
         if pair.key in attributes:
-            raise ValueError(f"attribute {pair.key!r} comes twice")
+            raise ValueError(f"duplicate attribute {pair.key!r}")
         attributes[pair.key] = _value(pair.value)
     return attributes
 

@@ -1,150 +1,173 @@
-"""What a receiver keeps: the spans, the requests that brought them, and what it could not read."""
+"""Spans for tests, with ids and times that are the same in every run."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from itertools import count
+from types import SimpleNamespace
+from typing import Any
 
-from attrs import field, frozen
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace.span import TraceState
 
 __all__ = [
-    "ReceivedEvent",
-    "ReceivedLink",
-    "ReceivedSpan",
-    "Rejected",
-    "Request",
-    "SpanKind",
-    "SpanStatus",
+    "START_NS",
+    "Clock",
+    "SequentialIds",
+    "full_span",
+    "make_span",
+    "make_spans",
+    "odd_spans",
 ]
 
-SpanKind = Literal["internal", "server", "client", "producer", "consumer"]
-SpanStatus = Literal["unset", "ok", "error"]
+START_NS = 1_700_000_000_000_000_000
+"""When the spans of :func:`make_span` start, in nanoseconds since the epoch."""
+
+_RESOURCE = Resource({"service.name": "shop"})
+_SCOPE = InstrumentationScope("shop.tracer", "1.2")
+_MILLISECOND = 1_000_000
 
 
-@frozen
-class ReceivedEvent:
-    """An event of a span.
+class Clock:
+    """A clock that advances by a millisecond whenever it is read.
 
-    Attributes:
-        name: the event's name; empty when the wire carries none.
-        time_ns: nanoseconds since the epoch, to the precision of the wire.
-        attributes: typed values, as the wire carries them.
-        dropped_attributes: how many the sender says it dropped; only OTLP tells.
+    Args:
+        start_ns: its first time, in nanoseconds since the epoch.
     """
 
-    name: str
-    time_ns: int
-    attributes: dict[str, Any] = field(factory=dict)
-    dropped_attributes: int = 0
+    def __init__(self, start_ns: int = START_NS) -> None:
+        self._ticks = count(start_ns, _MILLISECOND)
+
+    def __call__(self) -> int:
+        """Return the time in nanoseconds since the epoch."""
+        return next(self._ticks)
 
 
-@frozen
-class ReceivedLink:
-    """A link of a span; only OTLP carries more than the two ids.
+class SequentialIds(IdGenerator):
+    """Ids 1, 2, 3, ... for ``TracerProvider(id_generator=SequentialIds())``."""
 
-    Attributes:
-        trace_id: 32 hexadecimal digits.
-        span_id: 16 hexadecimal digits.
-        attributes: typed values.
-        trace_state: the W3C header's text.
-        dropped_attributes: how many the sender says it dropped.
+    def __init__(self) -> None:
+        self._trace_ids, self._span_ids = count(1), count(1)
+
+    def generate_span_id(self) -> int:
+        """Return the next id of a span."""
+        return next(self._span_ids)
+
+    def generate_trace_id(self) -> int:
+        """Return the next id of a trace."""
+        return next(self._trace_ids)
+
+
+def make_span(
+    name: str = "work",
+    *,
+    number: int = 1,
+    parent: ReadableSpan | SpanContext | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> ReadableSpan:
+    """Return an ended span.
+
+    Args:
+        name: its name.
+        number: determines its id and its times.
+        parent: the span above it, or its context, in the same trace; without one it is the root of
+            trace 1.
+        attributes: its attributes.
+        fields: other arguments of ``ReadableSpan``, such as ``kind``, ``status`` or ``events``.
     """
+    above = parent.context if isinstance(parent, ReadableSpan) else parent
+    trace_id = 1 if above is None else above.trace_id
+    values: dict[str, Any] = {
+        "context": SpanContext(trace_id, number, False, TraceFlags(1)),
+        "parent": above,
+        "resource": _RESOURCE,
+        "attributes": attributes or {},
+        "kind": SpanKind.INTERNAL,
+        "status": Status(),
+        "start_time": START_NS + number * _MILLISECOND,
+        "end_time": START_NS + (number + 1) * _MILLISECOND,
+        "instrumentation_scope": _SCOPE,
+    }
+    return ReadableSpan(name, **{**values, **fields})
 
-    trace_id: str
-    span_id: str
-    attributes: dict[str, Any] = field(factory=dict)
-    trace_state: str = ""
-    dropped_attributes: int = 0
+
+def make_spans(number: int, **fields: Any) -> list[ReadableSpan]:
+    """Return ``number`` spans named "span 1", "span 2", ...; arguments as :func:`make_span`."""
+    return [make_span(f"span {each}", number=each, **fields) for each in range(1, number + 1)]
 
 
-@frozen(kw_only=True)
-class ReceivedSpan:
-    """A span as it arrived, in one shape for every wire format.
+def full_span(number: int = 1) -> ReadableSpan:
+    """Return a span in which every field has a value, with times in whole microseconds."""
+    parent = SpanContext(0xF0E1D2C3, 0x99, True, TraceFlags(1))
+    linked = SpanContext(0xABC, 0xDEF, True, TraceFlags(1))
+    return make_span(
+        "GET /classify",
+        attributes={"text": "büro", "yes": True, "count": -5, "share": 0.5, "list": ["a", "b"]},
+        context=SpanContext(
+            0xF0E1D2C3, number + 0x100, False, TraceFlags(1), TraceState([("vendor", "abc")])
+        ),
+        parent=parent,
+        kind=SpanKind.SERVER,
+        status=Status(StatusCode.ERROR, "boom"),
+        events=[Event("cache miss", {"key": "k"}, START_NS + 500_000)],
+        links=[Link(linked, {"why": "retry"})],
+        resource=Resource({"service.name": "shop", "process.pid": 7}),
+    )
 
-    Attributes:
-        trace_id: 32 hexadecimal digits.
-        span_id: 16 hexadecimal digits.
-        parent_id: 16 hexadecimal digits; None for a root.
-        name: the span's name.
-        kind: "internal" where the wire says nothing.
-        start_ns: nanoseconds since the epoch, to the precision of the wire (Thrift and Zipkin
-            carry microseconds).
-        end_ns: the same; start and duration added where the wire carries those.
-        attributes: typed values, as the wire carries them: OTLP's arrays are tuples and its
-            key-value lists dicts, Jaeger's sequences are JSON text, all of Zipkin's are text.
-            What the wire carries as tags, but is a field here, is not among them.
-        events: in the order of the wire.
-        links: in the order of the wire.
-        status: "unset" where the wire says nothing.
-        status_description: empty where there is none.
-        service_name: empty where the wire says nothing.
-        resource: the resource's attributes, ``service.name`` included. Zipkin mixes all others
-            with the span's attributes, and there they stay.
-        scope_name: the instrumentation scope's name.
-        scope_version: the instrumentation scope's version.
-        trace_state: the W3C header's text.
-        dropped_attributes: how many the sender says it dropped.
-        dropped_events: how many the sender says it dropped.
-        dropped_links: how many the sender says it dropped.
-        raw: the decoded span itself: a protobuf message, or a dict for Thrift and JSON.
+
+class _Hostile:
+    """Raises whatever is read of it."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+_ODD_VALUES: Mapping[str, Callable[[], Any]] = {
+    "None": lambda: None,
+    "2**64": lambda: 1 << 64,
+    "10**400": lambda: 10**400,
+    "NaN": lambda: float("nan"),
+    "minus infinity": lambda: float("-inf"),
+    "a lone surrogate": lambda: "\ud800",
+    "control characters": lambda: "nul \0 and tab \t",
+    "bytes": lambda: b"\xff\0",
+    "a nested mapping": lambda: {"nested": {"deep": [1, None]}},
+    "a list of several types": lambda: ["mixed", 1, None],
+    "an object": lambda: SimpleNamespace(an="object"),
+    "an object whose text raises": _Hostile,
+}
+
+
+def odd_spans(number: int = 1) -> list[ReadableSpan]:
+    """Return spans with values that OpenTelemetry's API does not allow, and that do occur.
+
+    Args:
+        number: the number of the first, as in :func:`make_span`.
     """
-
-    trace_id: str
-    span_id: str
-    parent_id: str | None = None
-    name: str
-    kind: SpanKind = "internal"
-    start_ns: int
-    end_ns: int
-    attributes: dict[str, Any] = field(factory=dict)
-    events: tuple[ReceivedEvent, ...] = ()
-    links: tuple[ReceivedLink, ...] = ()
-    status: SpanStatus = "unset"
-    status_description: str = ""
-    service_name: str = ""
-    resource: dict[str, Any] = field(factory=dict)
-    scope_name: str = ""
-    scope_version: str = ""
-    trace_state: str = ""
-    dropped_attributes: int = 0
-    dropped_events: int = 0
-    dropped_links: int = 0
-    raw: Any = field(default=None, repr=False, eq=False)
-
-
-@frozen(kw_only=True)
-class Request:
-    """A request, or a datagram, as it arrived.
-
-    Attributes:
-        path: the HTTP path with its query, the gRPC method, or the Thrift message's name.
-        headers: HTTP headers or gRPC metadata, names in lower case, binary values in base64;
-            empty for UDP.
-        body_size: bytes of the body on the wire; for gRPC those of the message, decompressed.
-        encoding: the content encoding, as "gzip"; empty for none, and for gRPC, which hides it.
-        span_count: spans in it, refused ones included; 0 when it could not be read.
-        status: what was answered: the HTTP status or the number of the gRPC code; 0 for UDP.
-        body: the body as it was on the wire, for gRPC decompressed; empty when it was too large.
-    """
-
-    path: str
-    headers: dict[str, str] = field(factory=dict)
-    body_size: int
-    encoding: str = ""
-    span_count: int
-    status: int
-    body: bytes = field(default=b"", repr=False)
-
-
-@frozen
-class Rejected:
-    """Something that arrived and could not be read.
-
-    Attributes:
-        path: as in :class:`Request`; empty when the connection failed before there was one.
-        reason: what is wrong with it.
-        body: what could not be read, as it was on the wire.
-    """
-
-    path: str
-    reason: str
-    body: bytes = field(default=b"", repr=False)
+    fields: list[tuple[str, dict[str, Any]]] = [
+        *(
+            (what, {"attributes": {"odd": create(), "good": "yes"}})
+            for what, create in _ODD_VALUES.items()
+        ),
+        ("", {"attributes": {"": "the empty key"}}),
+        ("ends before it starts", {"end_time": START_NS - 5}),
+        ("never ended", {"end_time": None}),
+        ("starts before the epoch", {"start_time": -5}),
+        ("very long", {"attributes": {"text": "x" * 30_000}}),
+        ("without a resource", {"resource": None}),
+        ("without a scope", {"instrumentation_scope": None}),
+    ]
+    return [
+        make_span(name, number=number + index, **changes)
+        for index, (name, changes) in enumerate(fields)
+    ]

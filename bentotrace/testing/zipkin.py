@@ -1,8 +1,4 @@
-"""The receiver of Zipkin's JSON, version 2.
-
-The fields are those of Zipkin's API; what OpenTelemetry's transformation rules put in tags is put
-back where it came from.
-"""
+"""The receiver of Zipkin's JSON, version 2, converted by the inverse of OpenTelemetry's rules."""
 
 from __future__ import annotations
 
@@ -10,9 +6,8 @@ import json
 import re
 from typing import Any, NoReturn
 
-from bentotrace.testing.http_server import Answer, HTTPReceiver
-from bentotrace.testing.spans import ReceivedEvent, ReceivedSpan, SpanKind
-from bentotrace.testing.tags import take_fields
+from bentotrace.testing.http_server import HTTPReceiver, Response
+from bentotrace.testing.receiver import ReceivedEvent, ReceivedSpan, SpanKind, take_fields
 
 __all__ = ["ZipkinReceiver"]
 
@@ -29,12 +24,13 @@ _KINDS: dict[str | None, SpanKind] = {
 class ZipkinReceiver(HTTPReceiver):
     """Receives ``POST /api/v2/spans``, JSON, plain or gzip; arguments as :class:`HTTPReceiver`."""
 
-    _path = "/api/v2/spans"
-    _content_types = frozenset({"application/json"})
-    _success = Answer(202)
+    path = "/api/v2/spans"
+    content_types = frozenset({"application/json"})
+    success = Response(202)
 
-    def _decode(self, body: bytes) -> list[ReceivedSpan]:
-        # json.loads alone would also guess UTF-16 and UTF-32, which Zipkin does not read.
+    def decode(self, body: bytes) -> list[ReceivedSpan]:
+        """Decode a list of spans."""
+        # json.loads alone would also accept UTF-16 and UTF-32, which Zipkin does not.
         try:
             spans = json.loads(body.decode(), parse_constant=_refuse_constant)
         except RecursionError as error:
@@ -65,15 +61,10 @@ def _span(span: Any) -> ReceivedSpan:
         end_ns=start_ns + _nanoseconds(span, "duration"),
         attributes=tags,
         events=tuple(_event(item) for item in _typed(span, "annotations", list, [])),
-        status=fields.status,
-        status_description=tags.pop("error", "") if fields.status == "error" else "",
+        status_description=tags.pop("error", "") if fields["status"] == "error" else "",
         service_name=service_name,
         resource={"service.name": service_name} if service_name else {},
-        scope_name=fields.scope_name,
-        scope_version=fields.scope_version,
-        dropped_attributes=fields.dropped_attributes,
-        dropped_events=fields.dropped_events,
-        dropped_links=fields.dropped_links,
+        **fields,
         raw=span,
     )
 
@@ -95,7 +86,7 @@ def _event(annotation: Any) -> ReceivedEvent:
 
 
 def _name_and_attributes(value: str) -> tuple[str, dict[str, Any]]:
-    """Split ``{"name": {attributes}}``; anything else is a name."""
+    """Split ``{"name": {attributes}}``; any other text is a name."""
     try:
         parsed = json.loads(value)
     except (ValueError, RecursionError):
@@ -108,7 +99,7 @@ def _name_and_attributes(value: str) -> tuple[str, dict[str, Any]]:
 
 
 def _typed(values: dict[str, Any], key: str, kind: type, default: Any) -> Any:
-    """Take a value of exactly the JSON type that Zipkin wants, or the default for null or none."""
+    """Return a value of exactly this JSON type, or the default where it is null or missing."""
     value = values.get(key)
     if value is None:
         return default
@@ -118,10 +109,10 @@ def _typed(values: dict[str, Any], key: str, kind: type, default: Any) -> Any:
 
 
 def _nanoseconds(values: dict[str, Any], key: str) -> int:
-    """Take whole microseconds; 0 where there are none."""
+    """Return whole microseconds as nanoseconds; 0 where there are none."""
     value: int = _typed(values, key, int, 0)
     if value < 0:
-        raise ValueError(f"{key} is {value}, expected no negative number")
+        raise ValueError(f"{key} is {value}, expected 0 or more")
     return value * 1000
 
 

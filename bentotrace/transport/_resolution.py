@@ -1,4 +1,4 @@
-"""The addresses of a host, within a deadline that the system's resolver does not know."""
+"""Name resolution with a deadline, which the system's resolver does not have."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from bentotrace.threads import Signal, start_thread, unpatched
-from bentotrace.transport.deadline import Deadline
+from bentotrace.deadline import Deadline
+from bentotrace.threads import Signal, make_thread, unpatched
 
-__all__ = ["Address", "Resolution"]
+__all__ = ["Resolution", "SocketAddress"]
 
-Address = tuple[socket.AddressFamily, socket.SocketKind, int, Any]
-"""Family, kind, protocol, and what to connect to."""
+SocketAddress = tuple[socket.AddressFamily, socket.SocketKind, int, Any]
+"""Family, kind, protocol, and the address to connect to."""
 
 
 class Resolution:
-    """One look-up, which another thread may interrupt, before it begins too."""
+    """One look-up, which another thread may interrupt, also before it starts."""
 
     def __init__(self, host: str, port: int, kind: socket.SocketKind) -> None:
         self._host = host
         self._port = port
         self._kind = kind
-        self._answers: list[list[Address] | Exception | None] = []
-        self._answered = Signal()
+        self._results: list[list[SocketAddress] | Exception | None] = []
+        self._changed = Signal()
 
     def interrupt(self) -> None:
-        """Let :meth:`addresses` end, if it waits, with a :class:`ConnectionAbortedError`."""
-        self._answer(None)
+        """End :meth:`addresses` with a :class:`ConnectionAbortedError`."""
+        self._finish(None)
 
-    def addresses(self, deadline: Deadline) -> list[Address]:
+    def addresses(self, deadline: Deadline) -> list[SocketAddress]:
         """Return the host's addresses.
 
         Raises:
-            TimeoutError: the resolver did not answer in time.
+            TimeoutError: the resolver did not respond in time.
             ConnectionAbortedError: it was interrupted.
             socket.gaierror: the host has none.
         """
@@ -43,37 +43,37 @@ class Resolution:
 
         def look_up() -> None:
             try:
-                self._answer(self._look_up())
+                self._finish(self._look_up())
             except Exception as error:
-                self._answer(error)
+                self._finish(error)
 
         try:
-            start_thread(look_up, "bentotrace-resolve")
+            make_thread(look_up, "bentotrace-resolve").start()
         except RuntimeError:
-            # The interpreter is ending and starts no threads any more.
+            # The interpreter is exiting and starts no threads.
             look_up()
-        if not self._answered.wait_for(lambda: bool(self._answers), deadline.remaining()):
+        if not self._changed.wait_for(lambda: bool(self._results), deadline.remaining()):
             raise TimeoutError
-        answer = self._answers[0]
-        if answer is None:
+        result = self._results[0]
+        if result is None:
             raise ConnectionAbortedError
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    def _answer(self, answer: list[Address] | Exception | None) -> None:
-        self._answers.append(answer)
-        self._answered.notify()
+    def _finish(self, result: list[SocketAddress] | Exception | None) -> None:
+        self._results.append(result)
+        self._changed.notify()
 
-    def _look_up(self, flags: int = 0) -> list[Address]:
+    def _look_up(self, flags: int = 0) -> list[SocketAddress]:
         try:
-            found = self._ask(socket.getaddrinfo, flags)
+            found = self._call(socket.getaddrinfo, flags)
         except RuntimeError:
-            # gevent resolves in a thread, and Python 3.12 starts none while the process ends.
-            found = self._ask(unpatched("socket", "getaddrinfo"), flags)
+            # gevent resolves in a thread, and Python 3.12 starts none while the process exits.
+            found = self._call(unpatched("socket", "getaddrinfo"), flags)
         except UnicodeError:
-            raise socket.gaierror(socket.EAI_NONAME, "it is no valid host name") from None
+            raise socket.gaierror(socket.EAI_NONAME, "it is not a valid host name") from None
         return [(family, kind, protocol, target) for family, kind, protocol, _, target in found]
 
-    def _ask(self, getaddrinfo: Callable[..., Any], flags: int) -> Any:
+    def _call(self, getaddrinfo: Callable[..., Any], flags: int) -> Any:
         return getaddrinfo(self._host, self._port, type=self._kind, flags=flags)

@@ -1,37 +1,49 @@
-"""Sending over HTTP: one POST per call, on connections that are kept.
-
-The connections are our own, because every step of a call looks at one deadline, another thread may
-end it, and the GIL is released four times where the pool of urllib3 does so seven times, which in a
-busy process decides how many spans are dropped.
-"""
+"""Sending over HTTP: one POST per call, on a connection that is reused."""
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  # getaddrinfo would import it, see make_thread()
 import logging
 import os
+import threading
+import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from attrs import define, evolve, field, frozen
+
+from bentotrace.deadline import Deadline, checked_timeout
 from bentotrace.redaction import Redaction, url_secrets, without_credentials
 from bentotrace.threads import home
-from bentotrace.transport._http_answer import Answer
-from bentotrace.transport._http_connection import Connection, is_disconnection
-from bentotrace.transport._http_connections import Connections, Route
-from bentotrace.transport._http_failure import attempt_from_answer, attempt_from_error
-from bentotrace.transport.deadline import Deadline, checked_timeout
+from bentotrace.transport._http_connection import Connection, is_disconnection, make_http_context
+from bentotrace.transport._http_failure import (
+    RETRIED_STATUSES,
+    attempt_from_error,
+    attempt_from_response,
+)
+from bentotrace.transport._http_response import Response
+from bentotrace.transport._proxy import Proxy, find_proxy
+from bentotrace.transport._tls_files import TLSFiles
 from bentotrace.transport.endpoint import parse_endpoint
-from bentotrace.transport.headers import checked_headers
+from bentotrace.transport.headers import HTTP, checked_headers
 from bentotrace.transport.outcome import FailureKind, Outcome
-from bentotrace.transport.proxy import Proxy, find_proxy
-from bentotrace.transport.retry import Attempt, Backoff, send_with_retries, untold
-from bentotrace.transport.suppression import suppress_instrumentation
-from bentotrace.transport.tls import TLSConfig, TLSFileError
+from bentotrace.transport.retry import Attempt, Backoff, ignore_retry, send_with_retries
+from bentotrace.transport.tls import TLSConfig, TLSFileError, is_tls_error
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["HTTPTransport"]
 
 _logger = logging.getLogger(__name__)
+
+_OWN = evolve(HTTP, reserved={})
+# Routers drop an idle connection silently; a new connection costs less than the timeout on a
+# dropped one.
+_IDLE_SECONDS = 60.0
+_REQUEST_TIMEOUT = 408
 
 
 class HTTPTransport:
@@ -52,7 +64,8 @@ class HTTPTransport:
         compression: Literal["gzip", "none"] = "none",
         tls: TLSConfig | None = None,
         backoff: Backoff | None = None,
-        on_retry: Callable[[Outcome], None] = untold,
+        retried_statuses: Collection[int] | None = None,
+        on_retry: Callable[[Outcome], None] = ignore_retry,
         redaction: Redaction | None = None,
     ) -> None:
         """Check the options; nothing is opened but the TLS files.
@@ -60,19 +73,21 @@ class HTTPTransport:
         Args:
             endpoint: the whole URL; credentials in it become an ``Authorization`` header.
             timeout: seconds for one ``send``, retries and waiting included.
-            content_type: what the bytes are.
-            user_agent: who sends them.
-            headers: more headers; they win over the transport's own.
+            content_type: the media type of the bytes.
+            user_agent: the value of ``User-Agent``.
+            headers: more headers; they override ``Host``, ``User-Agent`` and ``Authorization``.
             compression: of the request's body.
-            tls: files for an https endpoint; None trusts the system's authorities.
+            tls: files for an https endpoint; None for the system's authorities.
             backoff: the waits between attempts.
-            on_retry: is told of each attempt that failed and is made again.
-            redaction: the secrets of the configuration, which no outcome shows; the headers and
-                the credentials of endpoint and proxy are added.
+            retried_statuses: the statuses of a response after which the message is sent again; by
+                default 429, 502, 503 and 504.
+            on_retry: called with each failed attempt before the next one.
+            redaction: the secrets of the configuration, masked in outcomes; the headers and the
+                credentials of endpoint and proxy are added.
 
         Raises:
-            ValueError: an option is wrong; no message holds a header's value or credentials. A
-                file that cannot be used is a :class:`~bentotrace.transport.tls.TLSFileError`.
+            ValueError: an option is invalid; the message has no header's value and no
+                credentials. For a file it is a :class:`~bentotrace.transport.tls.TLSFileError`.
         """
         self._url = parse_endpoint(endpoint)
         self._timeout = checked_timeout(timeout)
@@ -87,23 +102,27 @@ class HTTPTransport:
         }
         if self._url.authorization is not None:
             own["Authorization"] = self._url.authorization
-        given = checked_headers(headers or {})
-        overridden = {name.lower() for name in given}
-        self._headers = checked_headers(
-            {name: value for name, value in own.items() if name.lower() not in overridden} | given
-        )
+        custom = checked_headers(headers or {}, HTTP)
+        overridden = {name.lower() for name in custom}
+        own = {name: value for name, value in own.items() if name.lower() not in overridden}
+        self._headers = checked_headers(own, _OWN) | custom
         self._redaction = (redaction or Redaction()).with_secrets(
-            *given.values(), *url_secrets(endpoint)
+            *custom.values(), *url_secrets(endpoint)
         )
-        self._redaction_of_proxy: tuple[str, Redaction] | None = None
         self._tls = tls or TLSConfig()
         if self._url.scheme == "https":
             self._tls.check()
-            # Here, since the exporting thread of a busy process would take long for it.
+            # Imported here because it would take the exporting thread of a busy process long.
             import_module("ssl")
         self._backoff = backoff or Backoff()
+        self._retried = frozenset(
+            RETRIED_STATUSES if retried_statuses is None else retried_statuses
+        )
+        for status in self._retried:
+            if isinstance(status, bool) or not isinstance(status, int) or not 300 <= status < 1000:
+                raise ValueError(f"retried_statuses has {status!r}, not a status from 300 to 999")
         self._on_retry = on_retry
-        self._by_home: dict[object, Connections] = {}
+        self._by_home: dict[object, _Session] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.endpoint!r})"
@@ -114,10 +133,10 @@ class HTTPTransport:
         return without_credentials(str(self._url))
 
     def send(self, body: bytes, *, timeout: float | None = None) -> Outcome:
-        """Send the bytes, and again while that may help and there is time.
+        """Send the bytes, with retries within the timeout.
 
-        Retried are the answers 429, 502, 503 and 504, after the wait that ``Retry-After`` asks
-        for, and connections that fail for another reason than TLS.
+        Responses with ``retried_statuses`` are retried, after the wait of ``Retry-After``, and
+        connections that fail, except for TLS.
 
         Args:
             body: the uncompressed message.
@@ -126,138 +145,251 @@ class HTTPTransport:
         Raises:
             ValueError: the timeout is not a positive number.
         """
-        connections = self._connections()
+        session = self._session()
         prepared: list[bytes] = []
 
         def attempt(deadline: Deadline) -> Attempt:
             if not prepared:
                 prepared.append(_gzip(body) if self._gzip else body)
-            return self._attempt(connections, prepared[0], deadline)
+            return self._attempt(session, prepared[0], deadline)
 
-        with suppress_instrumentation():
-            return send_with_retries(
-                attempt,
-                endpoint=self.endpoint,
-                timeout=self._timeout if timeout is None else checked_timeout(timeout),
-                closed=connections.closed,
-                backoff=self._backoff,
-                on_retry=self._on_retry,
-            )
+        return send_with_retries(
+            attempt,
+            endpoint=self.endpoint,
+            timeout=self._timeout if timeout is None else checked_timeout(timeout),
+            closed=session.closed,
+            backoff=self._backoff,
+            on_retry=self._on_retry,
+        )
 
     def close(self) -> None:
-        """End every send and every connection; for good, and as often as one likes."""
-        self._connections().close()
+        """End every send and close the connection, for good; may be called again."""
+        self._session().close()
 
-    def _connections(self) -> Connections:
-        """Return the connections that were opened in this process and threading state.
+    def _session(self) -> _Session:
+        """Return the session of this process and threading state.
 
-        A child must not use what it inherited, not even the locks: another thread of its parent
-        may have held them when it forked. A socket that is older than the patch of gevent or
-        eventlet blocks every greenlet.
+        A child must not use what it inherited, locks included: another thread of its parent may
+        have held them at the fork. A socket opened before gevent or eventlet patched the process
+        blocks every greenlet.
         """
         here = home()
-        connections = self._by_home.get(here)
-        if connections is None:
-            connections = self._by_home.setdefault(here, Connections())
-            for other in [other for other in self._by_home if other != here]:
+        session = self._by_home.get(here)
+        if session is None:
+            session = self._by_home.setdefault(
+                here, _Session(TLSFiles(self._tls, make_http_context))
+            )
+            for other in [other for other in list(self._by_home) if other != here]:
                 former = self._by_home.pop(other, None)
                 if former is not None:
-                    former.hand_over(connections)
-        return connections
+                    former.hand_over(session)
+        return session
 
-    def _attempt(self, connections: Connections, body: bytes, deadline: Deadline) -> Attempt:
+    def _attempt(self, session: _Session, body: bytes, deadline: Deadline) -> Attempt:
         try:
-            route = connections.route or self._find_route(connections)
+            route = session.route or self._find_route(session)
         except ValueError as error:
             reason = self._redaction.line(str(error))
             return Attempt(ok=False, kind=FailureKind.PROXY, reason=reason)
-        redaction = self._redaction_with(route.proxy)
         request = b"%bContent-Length: %d\r\n\r\n%b" % (route.head, len(body), body)
         connection: Connection | None = None
         reusable = False
         try:
-            connection = connections.take()
-            answer = None
+            connection = session.take()
+            response = None
             if connection is not None:
-                answer = self._exchange_if_alive(connections, connection, request, deadline)
-            if connection is None or answer is None:
-                connection = self._new_connection(connections, route)
+                response = _exchange_if_alive(session, connection, request, deadline)
+            if connection is None or response is None:
+                connection = self._new_connection(session, route)
                 connection.open(deadline)
-                answer = connection.exchange(request, deadline)
-            reusable = answer.reusable
-            return attempt_from_answer(answer, redaction)
+                response = connection.exchange(request, deadline)
+            attempt = attempt_from_response(response, route.redaction, self._retried)
+            # Behind a balancer, another connection reaches another server.
+            reusable = response.reusable and not attempt.retryable
+            if attempt.retryable:
+                session.skip += 1
+            return attempt
         except TLSFileError as error:
-            return Attempt(ok=False, kind=FailureKind.TLS, reason=str(error))
+            # Certificate and key may be replaced at this moment.
+            return Attempt(ok=False, kind=FailureKind.TLS, reason=str(error), retryable=True)
         except Exception as error:
+            session.skip += 1
             failure = attempt_from_error(
                 error,
                 phase=connection.phase if connection is not None else "connecting",
                 peer=str(route.proxy or self._url.peer),
                 through_proxy=route.proxy is not None,
                 timeout=deadline.timeout,
-                redaction=redaction,
+                redaction=route.redaction,
             )
             if failure.kind is FailureKind.UNEXPECTED:
-                told = redaction.traceback(error)
-                _logger.debug("sending to %s failed unexpectedly\n%s", self.endpoint, told)
+                trace = route.redaction.traceback(error)
+                _logger.debug("sending to %s failed unexpectedly\n%s", self.endpoint, trace)
+            if is_tls_error(error) and route.tls_files_are_changing:
+                failure = failure._replace(retryable=True)
             return failure
         finally:
             if connection is not None:
-                connections.release(connection, reusable=reusable)
+                session.release(connection, reusable=reusable)
 
-    def _redaction_with(self, proxy: Proxy | None) -> Redaction:
-        """Return the redaction that knows the proxy's credentials too."""
-        if proxy is None or proxy.authorization is None:
-            return self._redaction
-        known = self._redaction_of_proxy
-        if known is None or known[0] != proxy.authorization:
-            known = (proxy.authorization, self._redaction.with_secrets(proxy.authorization))
-            self._redaction_of_proxy = known
-        return known[1]
-
-    def _exchange_if_alive(
-        self, connections: Connections, connection: Connection, request: bytes, deadline: Deadline
-    ) -> Answer | None:
-        """Return the answer on a kept connection, None when it turns out to have ended at rest."""
-        try:
-            return connection.exchange(request, deadline)
-        except OSError as error:
-            ended_at_rest = is_disconnection(error) and not connection.answered
-            if not ended_at_rest or connections.closed.is_set():
-                raise
-            connections.release(connection, reusable=False)
-            connections.drop_idle()  # they have been at rest for longer
-            return None
-
-    def _find_route(self, connections: Connections) -> Route:
+    def _find_route(self, session: _Session) -> _Route:
         url = self._url
-        proxy = find_proxy(url.scheme, url.host, url.port, os.environ)
-        headers = dict(self._headers)
+        proxy = None
+        if url.socket_path is None:
+            proxy = find_proxy(url.scheme, url.host, url.port, os.environ)
+        headers, redaction = dict(self._headers), self._redaction
+        authorization = None if proxy is None else proxy.authorization
+        if authorization is not None:
+            redaction = redaction.with_secrets(authorization)
         target = url.target
         if proxy is not None and url.scheme == "http":
             target = str(url)
-            if proxy.authorization is not None:
-                headers["Proxy-Authorization"] = proxy.authorization
+            if authorization is not None:
+                headers["Proxy-Authorization"] = authorization
         if self._gzip:
             headers["Content-Encoding"] = "gzip"
-        lines = [
-            f"POST {target} HTTP/1.1",
-            *(f"{name}: {value}" for name, value in headers.items()),
-        ]
-        head = "\r\n".join((*lines, "")).encode("latin-1")
-        connections.route = Route(proxy, head)
-        return connections.route
+        lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+        head = f"POST {target} HTTP/1.1\r\n{''.join(lines)}".encode("latin-1")
+        files = session.tls_files if url.scheme == "https" else None
+        proxy_files = None
+        if proxy is not None and proxy.scheme == "https":
+            # The files of the options are for the endpoint.
+            proxy_files = TLSFiles(TLSConfig(), make_http_context)
+        session.route = _Route(proxy, head, redaction, files, proxy_files)
+        return session.route
 
-    def _new_connection(self, connections: Connections, route: Route) -> Connection:
-        url = self._url
+    def _new_connection(self, session: _Session, route: _Route) -> Connection:
+        files, proxy_files = route.tls_files, route.proxy_tls_files
         connection = Connection(
-            url.host,
-            url.port,
+            self._url.host,
+            self._url.port,
             proxy=route.proxy,
-            ssl_context=connections.ssl_context(self._tls) if url.scheme == "https" else None,
+            proxy_context=None if proxy_files is None else proxy_files.current(),
+            ssl_context=None if files is None else files.current(),
+            socket_path=self._url.socket_path,
+            skip=session.skip,
         )
-        connections.add(connection)
+        session.add(connection)
         return connection
+
+
+@frozen
+class _Route:
+    """How a process reaches the endpoint.
+
+    Attributes:
+        proxy: None for a direct connection.
+        head: every request's first line and headers, without ``Content-Length``.
+        redaction: masks the proxy's credentials too.
+        tls_files: None for an endpoint without TLS.
+        proxy_tls_files: None without an https proxy.
+    """
+
+    proxy: Proxy | None
+    head: bytes = field(repr=False)
+    redaction: Redaction
+    tls_files: TLSFiles[ssl.SSLContext] | None
+    proxy_tls_files: TLSFiles[ssl.SSLContext] | None
+
+    @property
+    def tls_files_are_changing(self) -> bool:
+        """Whether a handshake may succeed with the files that are there next."""
+        both = (self.tls_files, self.proxy_tls_files)
+        return any(files.are_changing() for files in both if files is not None)
+
+
+@define(eq=False, repr=False)
+class _Session:
+    """A process's connections; one is kept for reuse, because one thread exports.
+
+    ``skip`` counts the failed attempts: each begins with the host's next address.
+    """
+
+    tls_files: TLSFiles[ssl.SSLContext]
+    closed: threading.Event = field(factory=threading.Event)
+    route: _Route | None = None
+    skip: int = 0
+    _lock: threading.Lock = field(factory=threading.Lock)
+    _kept: Connection | None = None
+    _active: set[Connection] = field(factory=set)
+    _pid: int = field(factory=os.getpid, init=False)
+
+    def take(self) -> Connection | None:
+        """Return the kept connection if it seems alive, else None."""
+        with self._lock:
+            connection, self._kept = self._kept, None
+            if connection is None:
+                return None
+            self._active.add(connection)
+        idle = time.monotonic() - connection.idle_since
+        if idle < _IDLE_SECONDS and connection.is_connected:
+            return connection
+        self.release(connection, reusable=False)
+        return None
+
+    def add(self, connection: Connection) -> None:
+        """Register a new connection, so that ``close`` can interrupt it."""
+        with self._lock:
+            self._active.add(connection)
+            closed = self.closed.is_set()
+        if closed:
+            connection.interrupt()
+
+    def release(self, connection: Connection, *, reusable: bool) -> None:
+        """Keep a connection for the next send, or close it; ignore one that is not in use."""
+        connection.idle_since = time.monotonic()
+        with self._lock:
+            if connection not in self._active:
+                return
+            self._active.discard(connection)
+            if reusable and not self.closed.is_set() and self._kept is None:
+                self._kept = connection
+                return
+        connection.close()
+
+    def drop_kept(self) -> None:
+        """Close the kept connection."""
+        with self._lock:
+            connection, self._kept = self._kept, None
+        if connection is not None:
+            connection.close()
+
+    def close(self) -> None:
+        """Close every connection, and interrupt those in use."""
+        self.closed.set()
+        self.drop_kept()
+        with self._lock:
+            active = list(self._active)
+        for connection in active:
+            connection.interrupt()
+
+    def hand_over(self, successor: _Session) -> None:
+        """Close the connections, in a child without the parent's locks; pass on ``closed``."""
+        if self.closed.is_set():
+            successor.closed.set()
+        if self._pid == os.getpid():
+            self.close()
+            return
+        for connection in (self._kept, *self._active):
+            if connection is not None:
+                connection.close()
+
+
+def _exchange_if_alive(
+    session: _Session, connection: Connection, request: bytes, deadline: Deadline
+) -> Response | None:
+    """Return the response on a kept connection, None when it had ended while idle."""
+    try:
+        response = connection.exchange(request, deadline)
+        # A server sends 408 when no request came in time, which crosses this one on its way.
+        if response.status != _REQUEST_TIMEOUT:
+            return response
+    except OSError as error:
+        ended_while_idle = is_disconnection(error) and not connection.response_started
+        if not ended_while_idle or session.closed.is_set():
+            raise
+    session.release(connection, reusable=False)
+    return None
 
 
 def _gzip(body: bytes) -> bytes:

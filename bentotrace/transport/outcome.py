@@ -1,71 +1,75 @@
-"""What came of a send, in a form that logs, status tables and diagnoses are built on."""
+"""The outcome of a send, for logs, status and diagnoses."""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
+from typing import Any
 
+import attrs
 from attrs import field, frozen
 
 from bentotrace.redaction import without_credentials
+from bentotrace.transport.headers import ResponseHeaders
 
 __all__ = ["FailureDetail", "FailureKind", "Outcome"]
 
 
 class FailureKind(enum.Enum):
-    """Why a send failed, as far as the sender can tell.
+    """Why a send failed.
 
-    The first group never reached the receiver, the second reached something that is not the
-    receiver, the third was answered by it.
+    In the first group it never reached the receiver, in the second it reached something else, in
+    the third the receiver responded.
     """
 
     NAME_RESOLUTION = "name_resolution"
-    """The host name has no address, or the name server did not answer."""
+    """The host name has no address, or the name server did not respond."""
     REFUSED = "refused"
     """Nothing listens on that port."""
     UNREACHABLE = "unreachable"
-    """There is no way to that address."""
+    """No route to that address."""
     DISCONNECTED = "disconnected"
-    """The connection broke off before there was an answer."""
+    """The connection ended before a response."""
     TIMEOUT = "timeout"
-    """The timeout passed; ``reason`` says during what."""
+    """The timeout passed; ``reason`` has the step."""
     CLOSED = "closed"
     """The transport was closed before or during the send."""
     UNEXPECTED = "unexpected"
-    """Something else went wrong on this side."""
+    """Another error on this side."""
 
     TLS = "tls"
-    """No TLS connection could be made: certificates, or no TLS on that port."""
+    """TLS failed: a certificate, or plaintext on that port."""
     PROXY = "proxy"
-    """The proxy could not be used, or refused."""
+    """The proxy failed or refused."""
     PROTOCOL = "protocol"
-    """The answer was not in the protocol that was spoken."""
+    """The response was not in the protocol of the request."""
 
     UNAUTHORIZED = "unauthorized"
-    """The credentials are missing or not accepted (401, 403, UNAUTHENTICATED, ...)."""
+    """The credentials are missing or rejected (401, 403, UNAUTHENTICATED, ...)."""
     NOT_SERVED = "not_served"
-    """That path or method does not exist there (404, 405, UNIMPLEMENTED)."""
+    """The path or method does not exist there (404, 405, UNIMPLEMENTED)."""
     TOO_LARGE = "too_large"
-    """The message is larger than the receiver, or the protocol, takes."""
+    """The message is larger than the receiver or the protocol allows."""
     STATUS = "status"
-    """Any other status that is no success."""
+    """Any other status that is not a success."""
     PARTIAL = "partial"
-    """The receiver took the message and refused some of the spans in it."""
+    """The receiver accepted the message and rejected some of its spans."""
 
 
 class FailureDetail(enum.Enum):
-    """Which of the failures of its kind it was, where the sender can tell."""
+    """The cause within a :class:`FailureKind`, where it is known."""
 
     RESOLVING = "resolving"
-    """The timeout passed before the host name had an address."""
+    """The timeout passed during name resolution."""
     CONNECTING = "connecting"
-    """The timeout passed before there was a connection."""
+    """The timeout passed while connecting."""
     HANDSHAKE = "handshake"
     """The timeout passed during the TLS handshake."""
 
     NO_TLS = "no_tls"
-    """TLS was spoken to a server that speaks plaintext."""
+    """TLS was sent to a plaintext port."""
     NEEDS_TLS = "needs_tls"
-    """Plaintext was spoken to a server that speaks TLS."""
+    """Plaintext was sent to a TLS port."""
     CERTIFICATE_TIME = "certificate_time"
     """The server's certificate has expired, or is not valid yet."""
     CERTIFICATE_AUTHORITY = "certificate_authority"
@@ -73,46 +77,73 @@ class FailureDetail(enum.Enum):
     CERTIFICATE_NAME = "certificate_name"
     """The server's certificate is for other hosts."""
     CLIENT_CERTIFICATE = "client_certificate"
-    """The server asks for a client certificate."""
+    """The server requires a client certificate."""
 
     NEEDS_GRPC = "needs_grpc"
-    """HTTP/1.1 was spoken to a server that speaks HTTP/2, as gRPC does."""
+    """HTTP/1.1 was sent to an HTTP/2 port, as gRPC uses it."""
     NEEDS_HTTP = "needs_http"
-    """gRPC was spoken to a server that speaks HTTP/1.1."""
+    """gRPC was sent to an HTTP/1.1 port."""
+
+    MAYBE_TOO_LARGE = "maybe_too_large"
+    """The receiver rejected the message without a reason; it may be too large."""
+
+
+def _endpoint(value: str) -> str:
+    return without_credentials(value) if isinstance(value, str) else value
+
+
+def _check_type(_outcome: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Raise TypeError for a value from a plugin that counts and messages cannot use."""
+    expected, name = _TYPES[attribute.name]
+    if not isinstance(value, expected):
+        raise TypeError(
+            f"the {attribute.name} of an Outcome must be {name}, not {type(value).__name__}"
+        )
+
+
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "endpoint": ((str,), "text"),
+    "kind": ((FailureKind, type(None)), "a FailureKind or None"),
+    "status": ((str, type(None)), "text or None"),
+    "reason": ((str, type(None)), "text"),
+    "attempts": ((int,), "a whole number"),
+    "elapsed": ((int, float), "a number of seconds"),
+    "rejected": ((int,), "a whole number"),
+    "detail": ((FailureDetail, type(None)), "a FailureDetail or None"),
+}
 
 
 @frozen
 class Outcome:
-    """What came of one ``send``, retries included.
+    """The outcome of one ``send``, retries included.
 
     Attributes:
-        ok: whether the receiver took everything.
-        endpoint: where it was sent; never with credentials.
-        kind: why it failed; None when it did not.
-        detail: which failure of that kind it was; None where that is not known.
-        status: the protocol's own word (``"503"``, ``"UNAVAILABLE"``), None when there was none.
-        reason: one line that a person can act on, with the receiver's own message if it sent one.
-        attempts: how often it was tried; 0 when there was not even time for the first.
-        elapsed: seconds from the call to its end, waiting included.
-        rejected: spans that the receiver refused of a message it took.
-        body: the receiver's answer, at most its first 64 KiB.
+        ok: whether the receiver accepted everything.
+        endpoint: where it was sent, without credentials.
+        kind: why it failed; None on success.
+        detail: the cause within that kind, None if unknown.
+        status: the protocol's status (``"503"``, ``"UNAVAILABLE"``), None without a response.
+        reason: one line that a person can act on, with the receiver's message if it sent one.
+        attempts: their number; 0 without time for the first.
+        elapsed: seconds of the call, waiting included.
+        rejected: spans that the receiver rejected of a message that it accepted.
+        body: the first 64 KiB of the response's body; it may quote secrets.
+        headers: the headers of the response, over gRPC its metadata; without secrets.
+        retryable: whether another attempt may succeed.
     """
 
     ok: bool
-    endpoint: str = field(converter=without_credentials)
-    kind: FailureKind | None = None
-    status: str | None = None
-    reason: str = ""
-    attempts: int = 1
-    elapsed: float = 0.0
-    rejected: int = 0
-    detail: FailureDetail | None = None
+    endpoint: str = field(converter=_endpoint, validator=_check_type)
+    kind: FailureKind | None = field(default=None, validator=_check_type)
+    status: str | None = field(default=None, validator=_check_type)
+    reason: str = field(default="", validator=_check_type)
+    attempts: int = field(default=1, validator=_check_type)
+    elapsed: float = field(default=0.0, validator=_check_type)
+    rejected: int = field(default=0, validator=_check_type)
+    detail: FailureDetail | None = field(default=None, validator=_check_type)
     body: bytes = field(default=b"", repr=False)
-
-    @property
-    def retried(self) -> bool:
-        """Whether it took, or had, more than one attempt."""
-        return self.attempts > 1
+    headers: Mapping[str, str] = field(factory=ResponseHeaders, repr=False, eq=False)
+    retryable: bool = field(default=False, repr=False)
 
     def __str__(self) -> str:
         attempts = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"

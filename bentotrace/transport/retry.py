@@ -1,28 +1,47 @@
-"""The one loop in which both transports try, wait and try again."""
+"""The loop in which a request is sent, and sent again; no instrumentation records it."""
 
 from __future__ import annotations
 
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from attrs import frozen
+from opentelemetry import context
 
+from bentotrace.deadline import Deadline
 from bentotrace.threads import started_before_patch
-from bentotrace.transport.deadline import Deadline
+from bentotrace.transport.headers import ResponseHeaders
 from bentotrace.transport.outcome import FailureDetail, FailureKind, Outcome
 
-__all__ = ["Attempt", "Backoff", "send_with_retries", "untold"]
+__all__ = [
+    "Attempt",
+    "Backoff",
+    "ignore_retry",
+    "send_with_retries",
+    "suppress_instrumentation",
+]
+
+# The API keeps these keys private; older instrumentation reads the plain name.
+_KEYS = (
+    *(
+        getattr(context, name)
+        for name in ("_SUPPRESS_INSTRUMENTATION_KEY", "_SUPPRESS_HTTP_INSTRUMENTATION_KEY")
+        if hasattr(context, name)
+    ),
+    "suppress_instrumentation",
+)
 
 
 class Attempt(NamedTuple):
-    """What one attempt came to; see :class:`~bentotrace.transport.outcome.Outcome`.
+    """The result of one attempt; see :class:`~bentotrace.transport.outcome.Outcome`.
 
     Attributes:
-        retryable: whether another attempt may fare better.
-        delay: seconds that the receiver asked to wait before it, None when it did not.
+        retryable: whether another attempt may succeed.
+        delay: seconds that the receiver requests to wait before it, None without a request.
     """
 
     ok: bool
@@ -33,17 +52,18 @@ class Attempt(NamedTuple):
     retryable: bool = False
     detail: FailureDetail | None = None
     delay: float | None = None
+    headers: Mapping[str, str] = ResponseHeaders()
 
 
 @frozen
 class Backoff:
-    """How long to wait between attempts when the receiver does not say.
+    """The waits between attempts when the receiver does not specify them.
 
     Attributes:
         first: seconds before the second attempt.
-        longest: seconds that no wait exceeds, jitter apart.
-        factor: how much longer each wait is than the one before.
-        jitter: the part by which a wait is made longer or shorter at random.
+        longest: the maximum in seconds, without jitter.
+        factor: the ratio of each wait to the one before.
+        jitter: the fraction by which a wait is randomly lengthened or shortened.
     """
 
     first: float = 0.25
@@ -52,10 +72,14 @@ class Backoff:
     jitter: float = 0.2
 
     def wait_after(self, attempts: int) -> float:
-        """Return the seconds to wait after that many failed attempts."""
-        # The exponent is bounded because a float overflows before a patient caller gives up.
+        """Return the seconds to wait after a number of failed attempts."""
+        # The exponent is bounded because a float overflows.
         wait = min(self.longest, self.first * self.factor ** min(attempts - 1, 64))
         return wait * random.uniform(1 - self.jitter, 1 + self.jitter)
+
+
+# The minimum of the waits that a receiver requests.
+_SHORTEST = Backoff(first=0.025, longest=1.0)
 
 
 def send_with_retries(
@@ -67,15 +91,15 @@ def send_with_retries(
     backoff: Backoff,
     on_retry: Callable[[Outcome], None],
 ) -> Outcome:
-    """Try until it succeeds, cannot succeed, or the time is over.
+    """Attempt a send until it succeeds, cannot succeed, or the timeout passes.
 
     Args:
-        attempt: tries once, ends by the deadline it is given, and raises nothing.
+        attempt: sends once, by the deadline, and raises nothing.
         endpoint: for the outcome.
         timeout: seconds for everything, waiting included.
-        closed: ends a wait at once when it is set.
-        backoff: the waits that the receiver does not direct.
-        on_retry: is told of each attempt that failed and is made again.
+        closed: ends a wait at once when set.
+        backoff: the waits when the receiver requests none.
+        on_retry: called with each failed attempt before the next one.
     """
     started = time.monotonic()
     deadline = Deadline.after(timeout)
@@ -93,30 +117,36 @@ def send_with_retries(
             elapsed=time.monotonic() - started,
             detail=last.detail if kind is last.kind else None,
             body=last.body,
+            headers=last.headers,
+            retryable=last.retryable,
         )
 
     while True:
         if closed.is_set():
             return outcome(Attempt(ok=False), _joined("closed", before), FailureKind.CLOSED)
         if started_before_patch():
-            reason = _joined("gevent or eventlet has patched the process meanwhile", before)
+            reason = _joined("gevent or eventlet patched the process meanwhile", before)
             return outcome(Attempt(ok=False), reason, FailureKind.CLOSED)
         attempts += 1
-        last = attempt(deadline)
+        with suppress_instrumentation():
+            last = attempt(deadline)
         if last.ok:
             return outcome(last, last.reason, None)
         if closed.is_set():
             return outcome(last, _joined("closed", last.reason), FailureKind.CLOSED)
         if not last.retryable:
             return outcome(last, last.reason, last.kind)
-        # Zero seconds is no direction: a receiver that says so would be asked without a pause.
-        wait = last.delay or backoff.wait_after(attempts)
+        wait = backoff.wait_after(attempts)
+        requested = last.delay or 0.0
+        if requested > 0:
+            # Without this minimum a receiver could make one batch arrive thousands of times.
+            wait = max(requested, min(wait, _SHORTEST.wait_after(attempts)))
         if wait >= deadline.remaining():
             if last.kind is FailureKind.TIMEOUT:
                 return outcome(last, _joined(last.reason, before), last.kind)
             why = (
-                f"asked to wait {last.delay:.3g} s, past the {timeout:.3g} s timeout"
-                if last.delay
+                f"the requested wait of {requested:.3g} s exceeds the {timeout:.3g} s timeout"
+                if wait == requested
                 else f"no time for another attempt within the {timeout:.3g} s timeout"
             )
             return outcome(last, f"{last.reason}; {why}", last.kind)
@@ -127,10 +157,23 @@ def send_with_retries(
         closed.wait(wait)
 
 
-def untold(_outcome: Outcome) -> None:
-    """Tell nobody of an attempt that is made again."""
+def ignore_retry(_outcome: Outcome) -> None:
+    """Do nothing; the default of ``on_retry``."""
+
+
+@contextmanager
+def suppress_instrumentation() -> Iterator[None]:
+    """Keep instrumented libraries from creating spans in this thread while the block runs."""
+    suppressed = context.get_current()
+    for key in _KEYS:
+        suppressed = context.set_value(key, True, suppressed)
+    token = context.attach(suppressed)
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 def _joined(reason: str, before: str) -> str:
-    """Return the reason with what went wrong before it, unless that is the same."""
+    """Append the reason of the attempt before, unless it is the same."""
     return reason if before in ("", reason) else f"{reason}; before that: {before}"

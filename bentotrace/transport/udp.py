@@ -1,41 +1,50 @@
-"""Sending over UDP: pieces packed into datagrams that fit, paced so that a receiver keeps up.
+"""Sending over UDP: pieces packed into datagrams, at a rate that a receiver can follow.
 
-UDP answers nothing. What can be known is used: the system says when a datagram is too large for
-it, and a connected socket learns from ICMP that nobody listens. Everything else counts as sent.
+UDP confirms nothing. The system reports a datagram that is too large, and ICMP that nothing listens
+on the port; everything else counts as sent.
 """
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401  # getaddrinfo would import it, see make_thread()
 import errno
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
 from attrs import define, field, frozen
 
+from bentotrace.deadline import Deadline, checked_timeout
 from bentotrace.threads import home, started_before_patch
-from bentotrace.transport._resolution import Address, Resolution
-from bentotrace.transport.deadline import Deadline, checked_timeout
+from bentotrace.transport._proxy import bracketed
+from bentotrace.transport._resolution import Resolution, SocketAddress
 from bentotrace.transport.outcome import FailureKind, Outcome
-from bentotrace.transport.suppression import suppress_instrumentation
+from bentotrace.transport.retry import suppress_instrumentation
 
 __all__ = ["MAX_DATAGRAM", "MIN_DATAGRAM", "Packing", "UDPTransport"]
 
 MAX_DATAGRAM = 65_507
-"""The bytes that an IPv4 datagram can carry."""
+"""The maximum size in bytes of an IPv4 datagram's data."""
 
 MIN_DATAGRAM = 512
-"""The smallest limit that is worth setting."""
+"""The minimum of ``max_packet_size``."""
 
-# macOS sends no larger datagram unless net.inet.udp.maxdgram is raised.
+# The limit of macOS, unless net.inet.udp.maxdgram is raised.
 _SMALL_DATAGRAM = 9_216
 
-# A receive buffer of the size that Linux gives by default (208 KiB) holds three datagrams of 65 kB:
-# two may come at once, and a receiver that waits for a processor has 8 ms until the fourth.
-_BURST_BYTES = 130_000
+# A receive buffer of Linux's default size (208 KiB) holds three datagrams of 65 kB. Two may arrive
+# at once, and a receiver that waits for a processor has 4 ms until the buffer is full.
+_BURST_BYTES = 133_000
 _BYTES_PER_SECOND = 16_000_000
+# Linux counts the memory that a datagram takes: its description, and its data with a header in a
+# block whose size is a power of 2, or in pages. Drivers of network cards use whole pages.
+_DESCRIPTION_BYTES = 256
+_HEADER_BYTES = 384
+_SMALLEST_BLOCK = 4_096
+_LARGEST_BLOCK = 16_384
 
 
 @frozen
@@ -43,8 +52,8 @@ class Packing:
     """How pieces become one datagram.
 
     Attributes:
-        overhead: bytes that ``assemble`` adds to its pieces at the most.
-        assemble: makes the datagram of a run of pieces.
+        overhead: the maximum number of bytes that ``assemble`` adds.
+        assemble: joins pieces into a datagram.
     """
 
     overhead: int
@@ -53,18 +62,18 @@ class Packing:
 
 @define(eq=False)
 class _Socket:
-    """One process's socket, connected to the address that took the last datagram.
+    """One process's socket, connected to the address of the last datagram.
 
     Attributes:
-        home: what it belongs to, see :func:`bentotrace.threads.home`.
-        addresses: what the name resolved to, the current one first; empty before the first send.
-        resolution: the look-up of the name that runs, or ran last.
-        allowance: bytes that may be sent at once; grows as time passes.
-        counted_at: when that was so, on :func:`time.monotonic`'s clock.
+        lock: held by the thread that sends.
+        addresses: the name's addresses, the current one first; empty before the first send.
+        resolution: the current or last look-up of the name.
+        allowance: bytes of a receiver's buffer that may be used at once; grows with time.
+        counted_at: the time of ``allowance``, on :func:`time.monotonic`'s clock.
     """
 
-    home: object
-    addresses: list[Address] = field(factory=list)
+    lock: threading.Lock = field(factory=threading.Lock)
+    addresses: list[SocketAddress] = field(factory=list)
     resolution: Resolution | None = None
     socket: socket.socket | None = None
     allowance: float = _BURST_BYTES
@@ -81,8 +90,7 @@ class _Socket:
 class UDPTransport:
     """Sends datagrams to one host and port.
 
-    Nothing is opened before the first ``send``, in whichever process that happens. One thread at
-    a time may send; any may close.
+    Nothing is opened before the first ``send`` in a process. Any thread may call any method.
     """
 
     def __init__(
@@ -97,11 +105,11 @@ class UDPTransport:
         """Check the options; nothing is opened.
 
         Args:
-            host: name or address; the name may have several addresses.
+            host: name or address; a name may have several addresses.
             port: 1 to 65535.
             timeout: seconds for one ``send``, its pauses included.
-            max_packet_size: bytes of a datagram, at the most.
-            split: whether pieces that do not fit in one datagram go in several.
+            max_packet_size: the maximum number of bytes of a datagram.
+            split: whether pieces that do not fit in one datagram are sent in several.
 
         Raises:
             ValueError: an option is out of range.
@@ -119,7 +127,7 @@ class UDPTransport:
         self._limit = max_packet_size
         self._split = split
         self._closed = False
-        self._socket = _Socket(home())
+        self._by_home: dict[object, _Socket] = {}
         self._logger = logging.getLogger(__name__)
 
     def __repr__(self) -> str:
@@ -128,26 +136,21 @@ class UDPTransport:
     @property
     def endpoint(self) -> str:
         """``host:port/udp``."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{host}:{self._port}/udp"
+        return f"{bracketed(self._host)}:{self._port}/udp"
 
     @property
     def limit(self) -> int:
-        """The bytes of a datagram, as far as the system has let them be."""
+        """The maximum size of a datagram; lowered when the system refuses it."""
         return self._limit
 
     def send(
         self, pieces: Sequence[bytes], packing: Packing
     ) -> Iterator[tuple[Outcome, Sequence[int]]]:
-        """Send the pieces in as few datagrams as they fit in.
-
-        Args:
-            pieces: what must stay whole, in order.
-            packing: makes a datagram of some of them.
+        """Send the pieces, which are never divided, in as few datagrams as possible.
 
         Yields:
             For every datagram, and for every piece that is too large for one: the outcome, and
-            the indexes of the pieces. Every piece is in one of them.
+            the indexes of its pieces.
         """
         deadline = Deadline.after(self._timeout)
         at = 0
@@ -156,8 +159,8 @@ class UDPTransport:
             if not self._split and (at > 0 or end < len(pieces)):
                 size = packing.overhead + sum(map(len, pieces))
                 reason = (
-                    f"the batch makes a datagram of {size} bytes, over the limit of {self._limit}, "
-                    f"and splitting is turned off"
+                    f"the batch needs a datagram of {size} bytes, over the limit of {self._limit}, "
+                    f"and splitting is off"
                 )
                 yield self._failure(FailureKind.TOO_LARGE, reason), range(at, len(pieces))
                 return
@@ -174,15 +177,15 @@ class UDPTransport:
                 at = end
 
     def close(self) -> None:
-        """Close the socket; for good, and as often as one likes."""
+        """Close the socket, for good; may be called again."""
         self._closed = True
-        if self._socket.home == home():
-            if self._socket.resolution is not None:
-                self._socket.resolution.interrupt()
-            self._socket.close()
+        here = self._here()
+        if here.resolution is not None:
+            here.resolution.interrupt()
+        _close_unless_sending(here)
 
     def _fitting(self, pieces: Sequence[bytes], start: int, overhead: int) -> int:
-        """Find the end of the longest run of pieces that fits in a datagram."""
+        """Return the end of the longest run of pieces that fits in a datagram."""
         room = self._limit - overhead
         end = start
         while end < len(pieces) and len(pieces[end]) <= room:
@@ -191,22 +194,34 @@ class UDPTransport:
         return end
 
     def _send(self, datagram: bytes, deadline: Deadline) -> Outcome | None:
-        """Send a datagram; None when it is too large for the system and has to be split."""
-        started = time.monotonic()
+        """Send a datagram; return None when the system refuses its size and it can be split."""
+        if started_before_patch():
+            return self._failure(FailureKind.CLOSED, "closed")
         here = self._here()
+        if not here.lock.acquire(timeout=max(0.0, deadline.remaining())):
+            return self._out_of_time(deadline)
+        try:
+            return self._send_alone(here, datagram, deadline)
+        finally:
+            here.lock.release()
+            if self._closed:
+                _close_unless_sending(here)
+
+    def _send_alone(self, here: _Socket, datagram: bytes, deadline: Deadline) -> Outcome | None:
+        started = time.monotonic()
+        cost = _buffer_bytes(len(datagram))
         attempts = 0
         failure: OSError | None = None
         while not (self._closed or started_before_patch()):
-            if not _pause(here, len(datagram), deadline):
-                reason = f"no time left within the {deadline.timeout:.3g} s timeout"
-                return self._failure(FailureKind.TIMEOUT, reason)
+            if not _pause(here, cost, deadline):
+                return self._out_of_time(deadline)
             attempts += 1
             try:
                 if not here.addresses:
                     here.addresses = self._resolve(here, deadline)
                 sock = self._connected(here)
                 sock.send(datagram)
-                # On loopback the ICMP answer of nobody listening is here already.
+                # On loopback the ICMP message of a closed port has arrived already.
                 code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 if code:
                     raise OSError(code, os.strerror(code))
@@ -214,15 +229,15 @@ class UDPTransport:
                 if error.errno == errno.EMSGSIZE:
                     if self._lower_limit(len(datagram)):
                         return None
-                    return self._failure(FailureKind.TOO_LARGE, _reason(error, self.endpoint))
+                    return self._failure(FailureKind.TOO_LARGE, self._diagnose(error)[1])
                 if self._closed and isinstance(error, ConnectionAbortedError):
                     break
                 failure = error
                 if self._next_address(here):
                     continue
                 here.close()
-                return self._failure(_kind(error), _reason(error, self.endpoint), attempts)
-            here.allowance -= len(datagram)
+                return self._failure(*self._diagnose(error), attempts)
+            here.allowance -= cost
             return Outcome(
                 ok=True,
                 endpoint=self.endpoint,
@@ -232,13 +247,21 @@ class UDPTransport:
         return self._failure(FailureKind.CLOSED, "closed" if failure is None else str(failure))
 
     def _here(self) -> _Socket:
-        """Return the socket of this process and threading state; close any other."""
-        if self._socket.home != home():
-            self._socket.close()
-            self._socket = _Socket(home())
-        return self._socket
+        """Return the socket of this process and threading state; close any other.
 
-    def _resolve(self, here: _Socket, deadline: Deadline) -> list[Address]:
+        A child must not use what it inherited: the lock may have been held at the fork.
+        """
+        here = home()
+        found = self._by_home.get(here)
+        if found is None:
+            found = self._by_home.setdefault(here, _Socket())
+            for other in [other for other in list(self._by_home) if other != here]:
+                former = self._by_home.pop(other, None)
+                if former is not None:
+                    former.close()
+        return found
+
+    def _resolve(self, here: _Socket, deadline: Deadline) -> list[SocketAddress]:
         here.resolution = Resolution(self._host, self._port, socket.SOCK_DGRAM)
         if self._closed:
             raise ConnectionAbortedError
@@ -258,7 +281,7 @@ class UDPTransport:
         return made
 
     def _next_address(self, here: _Socket) -> bool:
-        """Turn to the name's next address, if it has one."""
+        """Switch to the name's next address; return whether it has one."""
         if here.socket is not None:
             here.socket.close()
             here.socket = None
@@ -266,18 +289,36 @@ class UDPTransport:
         return bool(here.addresses)
 
     def _lower_limit(self, size: int) -> bool:
-        """Take less for a datagram from now on; False when it could not be less."""
+        """Lower the limit for datagrams; return False at the minimum."""
         lower = _SMALL_DATAGRAM if size > _SMALL_DATAGRAM else size // 2
         if lower < MIN_DATAGRAM:
             return False
         self._limit = lower
         self._logger.warning(
-            "the system sends no datagram of %d bytes, so they are limited to %d from now on; "
+            "the system refuses datagrams of %d bytes; the limit is %d bytes from now on; "
             "to send larger ones on macOS: sysctl -w net.inet.udp.maxdgram=65536",
             size,
             lower,
         )
         return True
+
+    def _diagnose(self, error: OSError) -> tuple[FailureKind, str]:
+        endpoint, shown = self.endpoint, error.strerror or error
+        if isinstance(error, socket.gaierror):
+            reason = f"the host name of {endpoint} has no address: {shown}"
+            return FailureKind.NAME_RESOLUTION, reason
+        if isinstance(error, TimeoutError):
+            reason = f"the name resolution of {endpoint} did not end within the timeout"
+            return FailureKind.TIMEOUT, reason
+        if error.errno == errno.ECONNREFUSED:
+            return FailureKind.REFUSED, f"nothing listens on {endpoint}"
+        if error.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}:
+            return FailureKind.UNREACHABLE, f"cannot reach {endpoint}: {shown}"
+        return FailureKind.UNEXPECTED, f"sending to {endpoint} failed: {shown}"
+
+    def _out_of_time(self, deadline: Deadline) -> Outcome:
+        reason = f"no time left within the {deadline.timeout:.3g} s timeout"
+        return self._failure(FailureKind.TIMEOUT, reason)
 
     def _failure(self, kind: FailureKind, reason: str, attempts: int = 1) -> Outcome:
         return Outcome(
@@ -285,8 +326,27 @@ class UDPTransport:
         )
 
 
+def _close_unless_sending(here: _Socket) -> None:
+    """Close the socket; a thread that is sending does it when it is done."""
+    if here.lock.acquire(blocking=False):
+        try:
+            here.close()
+        finally:
+            here.lock.release()
+
+
+def _buffer_bytes(size: int) -> int:
+    """Return the bytes that a datagram takes in the receive buffer of Linux."""
+    block = size + _HEADER_BYTES
+    if block <= _LARGEST_BLOCK:
+        block = 1 << max(block - 1, _SMALLEST_BLOCK - 1).bit_length()
+    else:
+        block += 2 * _DESCRIPTION_BYTES
+    return block + _DESCRIPTION_BYTES
+
+
 def _pause(here: _Socket, size: int, deadline: Deadline) -> bool:
-    """Give the receiver time, so that it keeps up; False when there is none left."""
+    """Wait until the receiver can follow; return False without time left."""
     now = time.monotonic()
     grown = here.allowance + (now - here.counted_at) * _BYTES_PER_SECOND
     here.allowance = min(_BURST_BYTES, grown)
@@ -295,31 +355,6 @@ def _pause(here: _Socket, size: int, deadline: Deadline) -> bool:
     if deadline.remaining() <= pause:
         return False
     if pause > 0:
-        # What it oversleeps by counts as passed the next time.
+        # The time overslept counts in the next call.
         time.sleep(pause)
     return True
-
-
-def _kind(error: OSError) -> FailureKind:
-    if isinstance(error, socket.gaierror):
-        return FailureKind.NAME_RESOLUTION
-    if isinstance(error, TimeoutError):
-        return FailureKind.TIMEOUT
-    if error.errno == errno.ECONNREFUSED:
-        return FailureKind.REFUSED
-    if error.errno in {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN}:
-        return FailureKind.UNREACHABLE
-    return FailureKind.UNEXPECTED
-
-
-def _reason(error: OSError, endpoint: str) -> str:
-    kind = _kind(error)
-    if kind is FailureKind.NAME_RESOLUTION:
-        return f"the host name of {endpoint} has no address: {error.strerror}"
-    if kind is FailureKind.TIMEOUT:
-        return f"the name resolution of {endpoint} did not end within the timeout"
-    if kind is FailureKind.REFUSED:
-        return f"nobody listens on {endpoint}"
-    if kind is FailureKind.UNREACHABLE:
-        return f"there is no way to {endpoint}: {error.strerror}"
-    return f"sending to {endpoint} failed: {error.strerror or error}"

@@ -9,6 +9,7 @@ from attrs import frozen
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 
+from bentotrace.encoding import Repairs
 from bentotrace.hookspecs import hookimpl
 from bentotrace.plugin import BuildContext, ExporterPlugin, Stability, Target, option
 
@@ -20,22 +21,30 @@ class ConsoleOptions:
     """The section ``console``."""
 
     stream: Literal["stdout", "stderr"] = option(
-        default="stdout", help="The stream that takes the spans."
+        default="stdout", help="The stream that spans are written to."
     )
     indent: bool = option(
-        default=True, help="Whether a span is spread over lines, or is one line of JSON."
+        default=True, help="Whether a span's JSON is indented, over several lines."
     )
 
 
 def _create(options: ConsoleOptions, context: BuildContext) -> SpanExporter:
-    def one_line(span: ReadableSpan) -> str:
-        return str(span.to_json(indent=None)) + "\n"
+    indent = 4 if options.indent else None
+    # JSON has no bytes.
+    repairs = Repairs(context.logger, bytes_as_text=True)
 
-    def many_lines(span: ReadableSpan) -> str:
-        return str(span.to_json()) + "\n"
+    def to_json(span: ReadableSpan) -> str:
+        try:
+            return f"{span.to_json(indent=indent)}\n"
+        except Exception:
+            # An invalid field of one span must not lose the others.
+            repaired = repairs.repair([span])
+            if repaired.lost:
+                context.drop(repaired.lost, "invalid span")
+            return "".join(f"{each.to_json(indent=indent)}\n" for each in repaired.spans)
 
     stream = sys.stdout if options.stream == "stdout" else sys.stderr
-    return ConsoleSpanExporter(out=stream, formatter=many_lines if options.indent else one_line)
+    return ConsoleSpanExporter(out=stream, formatter=to_json)
 
 
 @hookimpl

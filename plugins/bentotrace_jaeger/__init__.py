@@ -1,7 +1,6 @@
 """The exporter ``jaeger``: to an agent over UDP, or to a collector over HTTP or gRPC.
 
-The module holds only the descriptor; encoders and transports are imported when an exporter is
-made.
+Encoders and transports are imported when an exporter is created.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace.hookspecs import hookimpl
 from bentotrace.plugin import BuildContext, ExporterPlugin, Stability, Target
-from bentotrace.transport import TLSConfig
 from bentotrace_jaeger.config import JaegerOptions
 from bentotrace_jaeger.destination import Agent
 
@@ -28,17 +26,16 @@ def _target(options: JaegerOptions) -> Target:
     endpoint, warnings, notes = str(destination), tuple(destination.warnings), options.notes()
     if isinstance(destination, Agent):
         return Target("thrift over UDP", endpoint, warnings, notes)
-    grpc = options.protocol == "grpc"
-    section = options.grpc if grpc else options.thrift
-    named = options.username is not None or endpoint != destination.address
-    credentials = ("Authorization",) if named and not grpc else ()
+    over_http = not options.over_grpc
+    named = over_http and options.username is not None
+    credentials = ("Authorization",) if named or endpoint != destination.address else ()
     return Target(
-        "grpc" if grpc else "thrift over HTTP",
+        "thrift over HTTP" if over_http else "grpc",
         endpoint,
         warnings,
         notes,
-        tls=TLSConfig(ca_file=section.certificate_file) if destination.tls else None,
-        headers=(*section.headers, *credentials),
+        tls=options.section.tls() if destination.tls else None,
+        headers=(*options.section.header_names(), *credentials),
     )
 
 

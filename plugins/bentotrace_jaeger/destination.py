@@ -1,15 +1,16 @@
-"""Which agent or collector spans are sent to.
+"""The agent or collector that spans are sent to.
 
 ==================  ==========================  ==================================================
-protocol            given                       spans go to
+protocol            options                     spans go to
 ==================  ==========================  ==================================================
-thrift              nothing                     the agent at localhost:6831, over UDP
+thrift              none                        the agent at localhost:6831, over UDP
 thrift              ``thrift.agent_host_name``  that agent
 thrift              ``collector_endpoint``      that URL, over HTTP; a URL without a path gets
-                                                ``/api/traces``; the agent gets nothing
-http/thrift.binary  nothing                     http://localhost:14268/api/traces
+                                                ``/api/traces``; the agent gets none. With port
+                                                14250, as ``grpc``
+http/thrift.binary  none                        http://localhost:14268/api/traces
 udp/thrift.compact  ``collector_endpoint`` too  the agent
-grpc                nothing                     localhost:14250, plaintext
+grpc                none                        localhost:14250, plaintext
 grpc                ``grpc.endpoint``, else     that collector; ``http://`` or ``https://`` decide
                     ``collector_endpoint``      for TLS, else ``grpc.insecure``
 ==================  ==========================  ==================================================
@@ -20,12 +21,15 @@ Source: OpenTelemetry specification 1.20, "Jaeger Exporter", the last that has i
 from __future__ import annotations
 
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
 
-from bentotrace.plugin import Address
-from bentotrace.redaction import without_credentials
+from bentotrace.transport.endpoint import (
+    ResolvedEndpoint,
+    bracketed,
+    resolve_target,
+    resolve_url,
+)
 
-__all__ = ["Agent", "Collector", "resolve_agent", "resolve_grpc", "resolve_http"]
+__all__ = ["Agent", "is_grpc_port", "resolve_agent", "resolve_grpc", "resolve_http"]
 
 AGENT_HOST = "localhost"
 AGENT_PORT = 6831
@@ -33,7 +37,7 @@ _PATH = "/api/traces"
 _GRPC_PORT = 14250
 _HTTP_PORT = 14268
 
-# What else listens on a port that is easily mistaken for another.
+# Ports that are easily confused.
 _SPOKEN = {
     4317: "OTLP over grpc; write exporter_type: otlp, or port {port}",
     4318: "OTLP over http; write exporter_type: otlp, or port {port}",
@@ -44,116 +48,79 @@ _SPOKEN = {
 
 
 class Agent(NamedTuple):
-    """An agent, which takes Thrift's compact protocol over UDP."""
+    """An agent, which receives Thrift's compact protocol over UDP."""
 
     host: str
     port: int
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-class Collector(NamedTuple):
-    """A collector.
-
-    Attributes:
-        address: the URL of an HTTP request, or the target of a gRPC channel.
-        tls: whether the connection is encrypted.
-        warnings: what is likely a mistake, with the fix.
-    """
-
-    address: Address
-    tls: bool
-    warnings: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return without_credentials(self.address)
+        return f"{bracketed(self.host)}:{self.port}"
 
 
 def resolve_agent(host: str | None, port: int | None) -> Agent:
-    """Fill in the defaults.
+    """Check host and port, and fill in the defaults.
 
     Raises:
-        ValueError: the host is none; the message says what to write.
+        ValueError: it is not a host; the message has the fix.
     """
     host = AGENT_HOST if host is None else host.strip()
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     if not host or any(character.isspace() or character in "/@" for character in host):
-        raise ValueError("is no host; write a name or an address, such as localhost")
+        raise ValueError("is not a host; write a name or an address, such as localhost")
     if "$" in host:
-        raise ValueError("holds a $; write ${NAME} for a variable")
+        raise ValueError("contains a $; write ${NAME} for a variable")
     if host.count(":") == 1:
-        raise ValueError("holds a port; write it as agent_port")
+        raise ValueError("contains a port; write it as agent_port")
     port = AGENT_PORT if port is None else port
     warnings: tuple[str, ...] = ()
     if port == 6832:
         warnings = (
-            "port 6832 is where agents take Thrift's binary protocol, and what is sent is the "
-            f"compact one; write agent_port: {AGENT_PORT}",
+            "jaeger.thrift.agent_port is 6832, where agents receive Thrift's binary protocol, but "
+            f"the compact one is sent; write agent_port: {AGENT_PORT}",
         )
     return Agent(host, port, warnings)
 
 
-def resolve_http(endpoint: str | None) -> Collector:
-    """Read the endpoint of a collector that is sent Thrift over HTTP.
+def resolve_http(endpoint: str | None) -> ResolvedEndpoint:
+    """Resolve the endpoint of a collector for Thrift over HTTP.
 
     Raises:
-        ValueError: it is none; the message says what to write.
+        ValueError: it is not a URL; the message has the fix.
     """
-    if endpoint is None:
-        endpoint = f"http://localhost:{_HTTP_PORT}"
-    if "://" not in endpoint:
-        raise ValueError("has no scheme; write it as http://localhost:14268/api/traces")
-    url = _split(endpoint, "http://localhost:14268/api/traces")
-    path = _PATH if url.path in {"", "/"} else url.path
-    return Collector(
-        Address(url._replace(path=path).geturl()), url.scheme == "https", _mistaken(url, _HTTP_PORT)
+    return resolve_url(
+        endpoint or f"http://localhost:{_HTTP_PORT}",
+        example="http://localhost:14268/api/traces",
+        path=_PATH,
+        other_ports=_ports_but(_HTTP_PORT),
     )
 
 
-def resolve_grpc(endpoint: str | None, insecure: bool) -> Collector:
-    """Read the endpoint of a collector that is sent protobuf over gRPC.
+def is_grpc_port(endpoint: str | None) -> bool:
+    """Return whether an endpoint has the port for protobuf over gRPC, and no path."""
+    return endpoint is not None and endpoint.rstrip("/").endswith(f":{_GRPC_PORT}")
+
+
+def resolve_grpc(endpoint: str | None, insecure: bool) -> ResolvedEndpoint:
+    """Resolve the endpoint of a collector for protobuf over gRPC.
 
     Raises:
-        ValueError: it is none; the message says what to write.
+        ValueError: it is not a target; the message has the fix.
     """
-    if endpoint is None:
-        return Collector(Address(f"localhost:{_GRPC_PORT}"), tls=False)
-    url = _split(endpoint if "://" in endpoint else f"//{endpoint}", "localhost:14250")
-    if url.path not in {"", "/"} or url.query:
-        raise ValueError("has a path, which gRPC has not; write it as localhost:14250")
-    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
-    warnings = _mistaken(url, _GRPC_PORT)
-    tls = url.scheme == "https" if url.scheme else not insecure
-    if tls and insecure:
-        warnings += (
-            "jaeger.grpc.insecure is true, but the endpoint's https:// decides for TLS; write "
-            "http:// for a connection without",
-        )
-    default = 443 if url.scheme == "https" else _GRPC_PORT
-    return Collector(Address(f"{host}:{url.port or default}"), tls, warnings)
+    return resolve_target(
+        endpoint or f"http://localhost:{_GRPC_PORT}",
+        example="localhost:14250",
+        port=_GRPC_PORT,
+        insecure=insecure,
+        option="jaeger.grpc.insecure",
+        other_ports=_ports_but(_GRPC_PORT),
+    )
 
 
-def _split(text: str, example: str) -> SplitResult:
-    try:
-        url = urlsplit(text)
-        port = url.port
-    except ValueError:
-        raise ValueError(f"is no URL, or has no valid port; write it as {example}") from None
-    if url.scheme not in {"", "http", "https"}:
-        raise ValueError(f"has the scheme {url.scheme}; only http and https are spoken")
-    if not url.hostname or port == 0:
-        raise ValueError(f"names no host; write it as {example}")
-    if "$" in url.hostname:
-        raise ValueError("holds a $ in its host; write ${NAME} for a variable")
-    if any(character.isspace() for character in text):
-        raise ValueError("holds a space; remove it")
-    return url
-
-
-def _mistaken(url: SplitResult, expected: int) -> tuple[str, ...]:
-    if url.port == expected or url.port not in _SPOKEN:
-        return ()
-    return (f"port {url.port} is where receivers take {_SPOKEN[url.port].format(port=expected)}",)
+def _ports_but(expected: int) -> dict[int, str]:
+    return {
+        port: f"take {what.format(port=expected)}"
+        for port, what in _SPOKEN.items()
+        if port != expected
+    }

@@ -1,11 +1,11 @@
-"""Jaeger's protobuf, written directly: what the Jaeger collector takes over gRPC.
+"""Jaeger's protobuf, encoded without generated code: for a Jaeger collector, over gRPC.
 
 Source: jaeger-idl, ``proto/api_v2/model.proto`` and ``collector.proto``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
 from typing import Any
 
@@ -14,17 +14,24 @@ from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link
 
 from bentotrace.encoding import (
-    INT64_MAX,
-    INT64_MIN,
-    MAX_FLOAT,
-    Known,
+    MAX_TIME,
+    SMALL,
+    BoundedCache,
+    ProtobufPrefixes,
+    dropped_count,
+    field,
+    in_turns,
+    optional_field,
     plain_attributes,
     to_bytes,
     varint,
+    write_protobuf_attributes,
 )
-from bentotrace_jaeger.encoder import NO_CONSTANTS, SHORT, Encoder, Prefixes, Tags
-from bentotrace_jaeger.tags import (
+from bentotrace_jaeger.encoder import (
     DROPPED_ATTRIBUTES,
+    NO_CONSTANTS,
+    Encoder,
+    Tags,
     process_tags,
     service_name,
     span_tags,
@@ -35,6 +42,7 @@ from bentotrace_jaeger.varints import VarintRecords
 __all__ = ["ProtobufEncoder"]
 
 _UINT64 = (1 << 64) - 1
+_UINT32 = (1 << 32) - 1
 _SECOND = 1_000_000_000
 _DOUBLE = Struct("<d").pack
 
@@ -49,17 +57,7 @@ _FOLLOWS_FROM = b"\x18\x01"
 _SPAN_TAG = b"\x42"
 _INNER_TAG = b"\x12"
 
-
-# Most lengths and many numbers are small.
-_SMALL = [varint(number) for number in range(1024)]
-
-
-def _field(tag: bytes, content: bytes) -> bytes:
-    """Write a length-delimited field."""
-    return b"%b%b%b" % (tag, varint(len(content)), content)
-
-
-# What stands between key and value, and the length of the value.
+# The bytes between key and value, and the length of the value.
 _BETWEEN_KEY_AND_VALUE = {
     "true": (b"\x10\x01\x20\x01", 0),
     "false": (b"\x10\x01", 0),
@@ -67,40 +65,16 @@ _BETWEEN_KEY_AND_VALUE = {
 }
 
 
-class _Prefixes(Prefixes):
-    """Each begins with the tag and the length of the ``KeyValue``."""
+class _Prefixes(ProtobufPrefixes):
+    """Jaeger's ``KeyValue``: vType = 2, vStr = 3, vBool = 4, vInt64 = 5, vFloat64 = 6."""
 
-    __slots__ = ("_key", "_tag")
-
-    number: list[bytes | None]
-
-    def __init__(self, tag: bytes, key: str) -> None:
-        self._tag = tag
-        self._key = _field(b"\x0a", to_bytes(key))
-
-    def _make(self, part: str) -> Any:
-        if part == "number":
-            return [None] * 11
-        return self._before(*_BETWEEN_KEY_AND_VALUE[part])
-
-    def before_text(self, length: int) -> bytes:
-        """Give what stands before a string of so many bytes."""
-        made = self._before(b"\x1a" + varint(length), length)
-        if length < SHORT:
-            self.text[length] = made
-        return made
-
-    def before_number(self, length: int) -> bytes:
-        """Give what stands before a varint of so many bytes."""
-        made = self.number[length] = self._before(b"\x10\x02\x28", length)
-        return made
+    __slots__ = ()
 
     def write(self, value: Any) -> bytes:
-        """Write a tag of any value."""
+        """Return a tag of any value."""
         value = tag_value(value)
         if isinstance(value, str):
-            data = to_bytes(value)
-            return self.before_text(len(data)) + data
+            return self.write_text(value)
         if isinstance(value, bool):
             return self.true if value else self.false
         if isinstance(value, int):
@@ -111,33 +85,58 @@ class _Prefixes(Prefixes):
         size = len(value)
         return b"%b%b" % (self._before(b"\x10\x04\x3a" + varint(size), size), value)
 
+    def _make(self, part: str) -> Any:
+        if part == "number":
+            return [None] * 11
+        return self._before(*_BETWEEN_KEY_AND_VALUE[part])
+
+    def before_any_text(self, length: int) -> bytes:
+        """Return tag, lengths and key for a string of ``length`` bytes."""
+        written = SMALL[length] if length < 1024 else varint(length)
+        size = self._key_size + 1 + len(written) + length
+        # Few calls, since this runs for each long text.
+        return (
+            self._tag
+            + (SMALL[size] if size < 1024 else varint(size))
+            + self._key
+            + b"\x1a"
+            + written
+        )
+
+    def _before_number(self, length: int) -> bytes:
+        return self._before(b"\x10\x02\x28", length)
+
     def _before(self, start: bytes, length: int) -> bytes:
-        """Give tag, length and key for a value of start and length more bytes."""
+        """Return tag, length and key for a value of ``start`` and ``length`` more bytes."""
         size = len(self._key) + len(start) + length
         return b"%b%b%b%b" % (self._tag, varint(size), self._key, start)
 
 
-class ProtobufEncoder(Encoder[_Prefixes]):
+class ProtobufEncoder(Encoder[_Prefixes, bytes]):
     """Encodes the spans of one resource."""
 
     def __init__(self) -> None:
         super().__init__()
-        # flags = 5 (1: sampled), start_time = 6, duration = 7, each of seconds = 1 and nanos = 2.
-        prefixes = [b"\x28\x01\x32\x0c\x08", b"\x10", b"\x3a\x0c\x08", b"\x10"]
-        self._times = VarintRecords(prefixes, 5, zigzag=False)
-        # timestamp = 1 of a log.
-        self._log_times = VarintRecords([b"\x0a\x0c\x08", b"\x10"], 5, zigzag=False)
-        # The tags of logs, and those of a process, stand in a field of another number.
-        self._inner_keys: Known[str, _Prefixes] = Known(lambda key: _Prefixes(_INNER_TAG, key))
+        self._times, self._log_times = _times(5)
+        # Seconds of more than 32 bits, after 2106, take more bytes.
+        self._late_times, self._late_log_times = _times(8)
+        # The tags of logs and processes have another field number.
+        self._inner_keys: BoundedCache[str, _Prefixes] = BoundedCache(
+            lambda key: _Prefixes(_INNER_TAG, key)
+        )
 
-    def encode(self, spans: Sequence[ReadableSpan]) -> bytes:
-        """Give the ``PostSpansRequest`` of spans, at least one, which all have one resource."""
+    def _encode(self, spans: Sequence[ReadableSpan]) -> bytes:
+        """Return the ``PostSpansRequest`` of spans, at least one, which all have one resource."""
         times: list[int] = []
         log_times: list[int] = []
         span_events = []
-        for span in spans:
+        for span in in_turns(spans):
             start = span.start_time or 0
-            duration = max((span.end_time or start) - start, 0)
+            end = span.end_time or start
+            if not 0 <= start <= end <= MAX_TIME:
+                start = min(max(start, 0), MAX_TIME)
+                end = min(max(end, start), MAX_TIME)
+            duration = end - start
             times += (
                 start // _SECOND,
                 start % _SECOND,
@@ -147,14 +146,22 @@ class ProtobufEncoder(Encoder[_Prefixes]):
             events = span.events
             span_events.append(events)
             for event in events:
-                log_times += (event.timestamp // _SECOND, event.timestamp % _SECOND)
-        logs = iter(self._log_times.write(log_times))
+                at = event.timestamp
+                if not 0 <= at <= MAX_TIME:
+                    at = min(max(at, 0), MAX_TIME)
+                log_times += (at // _SECOND, at % _SECOND)
+        late = max(times) > _UINT32 or max(log_times, default=0) > _UINT32
+        time_records = self._late_times if late else self._times
+        log_records = self._late_log_times if late else self._log_times
+        logs = iter(log_records.write(log_times))
         out: list[bytes] = []
-        for span, written, events in zip(spans, self._times.write(times), span_events, strict=True):
+        for span, written, events in zip(
+            spans, time_records.write(times), span_events, strict=True
+        ):
             body = self._span(span, written, events, logs)
             out += (b"\x0a", varint(len(body)), body)
         out.append(self._process_of(spans[0].resource))
-        return _field(b"\x0a", b"".join(out))
+        return field(b"\x0a", b"".join(out))
 
     def _span(
         self,
@@ -164,28 +171,32 @@ class ProtobufEncoder(Encoder[_Prefixes]):
         log_times: Iterator[bytes],
     ) -> bytes:
         context, parent = span.context, span.parent
-        trace_id = context.trace_id
-        high, low = trace_id >> 64 & _UINT64, trace_id & _UINT64
+        trace_id, span_id = context.trace_id, context.span_id
+        # Packing refuses numbers that are out of range.
+        if not (trace_id and span_id) or (parent is not None and not parent.is_valid):
+            raise ValueError("the span or its parent has no valid ids")
+        high, low = trace_id >> 64, trace_id & _UINT64
         scope, kind = span.instrumentation_scope, span.kind
         constants = self._scopes.get(id(scope), NO_CONSTANTS)
         constant = constants.by_kind.get(id(kind)) or self._constant_tags(scope, kind)
         out = [
-            _IDS(0x0A10, high, low, 0x1208, context.span_id & _UINT64),
+            _IDS(0x0A10, high, low, 0x1208, span_id),
             self._names[span.name or ""],
         ]
         if parent is not None:
-            parent_id = parent.span_id & _UINT64
-            out.append(_REFERENCE(_PARENT_HEAD, 0x0A10, high, low, 0x1208, parent_id))
+            out.append(_REFERENCE(_PARENT_HEAD, 0x0A10, high, low, 0x1208, parent.span_id))
         links = span.links
         if links:
             out += map(_link, links)
         out.append(times)
         attributes = plain_attributes(span.attributes)
-        if attributes:
-            _write(attributes, self._keys, out)
+        more = span_tags(span)
+        if self._collides:
+            attributes = self._own_tags(attributes, constant, more)
+        write_protobuf_attributes(attributes, self._keys, out)
         out.append(constant.data)
-        for key, value in span_tags(span):
-            out.append(self._keys[key].write(value))
+        for key, value in more:
+            out.append(self._generated_keys[key].write(value))
         for event in events:
             self._log(event, next(log_times), out)
         return b"".join(out)
@@ -195,10 +206,10 @@ class ProtobufEncoder(Encoder[_Prefixes]):
         parts = [at]
         if "event" not in attributes:
             parts.append(self._event_names[event.name or ""])
-        _write(attributes, self._inner_keys, parts)
+        write_protobuf_attributes(attributes, self._inner_keys, parts)
         dropped = event.dropped_attributes
-        if dropped:
-            parts.append(self._inner_keys[DROPPED_ATTRIBUTES].write(dropped))
+        if dropped and DROPPED_ATTRIBUTES not in attributes:
+            parts.append(self._inner_keys[DROPPED_ATTRIBUTES].write(dropped_count(dropped)))
         body = b"".join(parts)
         out += (b"\x4a", varint(len(body)), body)
 
@@ -206,55 +217,41 @@ class ProtobufEncoder(Encoder[_Prefixes]):
         return _Prefixes(_SPAN_TAG, key)
 
     def _encode_name(self, name: str) -> bytes:
-        return _field(b"\x1a", to_bytes(name)) if name else b""
+        return optional_field(b"\x1a", to_bytes(name))
 
     def _encode_event_name(self, name: str) -> bytes:
-        return self._inner_keys["event"].write(name)
+        # A name that is not text raises here, and must not become a tag of another type.
+        return self._inner_keys["event"].write(name + "")
 
     def _encode_tags(self, tags: Iterable[tuple[str, Any]]) -> Tags:
-        written = [self._keys[key].write(value) for key, value in tags]
+        written = [self._generated_keys[key].write(value) for key, value in tags]
         return Tags(len(written), b"".join(written))
 
     def _encode_process(self, resource: Resource) -> bytes:
         tags = [self._inner_keys[key].write(value) for key, value in process_tags(resource)]
-        name = _field(b"\x0a", to_bytes(service_name(resource)))
-        return _field(b"\x12", b"".join((name, *tags)))
+        name = field(b"\x0a", to_bytes(service_name(resource)))
+        return field(b"\x12", b"".join((name, *tags)))
 
 
-def _write(attributes: Mapping[str, Any], keys: Mapping[str, _Prefixes], out: list[bytes]) -> None:
-    """Append the tags of all attributes.
-
-    The exact types come first and are written in place: on most spans nothing else occurs, and a
-    call per attribute would cost as much as the writing.
-    """
-    for key, value in attributes.items():
-        prefixes = keys[key]
-        kind = type(value)
-        if kind is str:
-            try:
-                data = value.encode()
-            except UnicodeEncodeError:
-                data = to_bytes(value)
-            length = len(data)
-            if length < SHORT:
-                out += (prefixes.text[length] or prefixes.before_text(length), data)
-            else:
-                out += (prefixes.before_text(length), data)
-        elif kind is int and INT64_MIN <= value <= INT64_MAX:
-            data = _SMALL[value] if 0 <= value < 1024 else varint(value & _UINT64)
-            length = len(data)
-            out += (prefixes.number[length] or prefixes.before_number(length), data)
-        elif kind is bool:
-            out.append(prefixes.true if value else prefixes.false)
-        elif kind is float and -MAX_FLOAT <= value <= MAX_FLOAT:
-            out += (prefixes.double, _DOUBLE(value))
-        else:
-            out.append(prefixes.write(value))
+def _times(width: int) -> tuple[VarintRecords, VarintRecords]:
+    """Return the encoders of the times of spans and of logs, in varints of ``width`` bytes."""
+    size = bytes([2 * width + 2])
+    # flags = 5 (1: sampled), start_time = 6, duration = 7, each of seconds = 1 and nanos = 2.
+    prefixes = [b"\x28\x01\x32%b\x08" % size, b"\x10", b"\x3a%b\x08" % size, b"\x10"]
+    # timestamp = 1 of a log.
+    log_prefixes = [b"\x0a%b\x08" % size, b"\x10"]
+    return (
+        VarintRecords(prefixes, width, zigzag=False),
+        VarintRecords(log_prefixes, width, zigzag=False),
+    )
 
 
 def _link(link: Link) -> bytes:
     context = link.context
+    if not context.is_valid:
+        raise ValueError("a link has no valid ids")
     trace_id = context.trace_id
-    high, low = trace_id >> 64 & _UINT64, trace_id & _UINT64
-    ids = _REFERENCE(_LINK_HEAD, 0x0A10, high, low, 0x1208, context.span_id & _UINT64)
+    ids = _REFERENCE(
+        _LINK_HEAD, 0x0A10, trace_id >> 64, trace_id & _UINT64, 0x1208, context.span_id
+    )
     return ids + _FOLLOWS_FROM

@@ -1,9 +1,8 @@
 """Many varints at once: the ids and times of a whole batch, in a few operations on one integer.
 
-A varint's bytes hold seven bits each. Spreading 64 bits over them takes Python ten turns of a loop
-per number; here the numbers of a batch lie side by side in one wide integer, whose groups of bits
-are moved apart by shifts and masks. Each varint is padded to one width with empty groups, which
-every reader of varints takes for what it is: zero bits on top.
+A varint has seven bits in each byte. Spreading 64 bits takes a loop of ten rounds per number; here
+all numbers of a batch are in one wide integer, whose groups of bits are moved apart by shifts and
+masks. Each varint is padded to one width with empty groups, which parsers read as zero bits.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _FORMATS = {5: ("Ix", 32), 8: ("Q", 56), 10: ("Q2x", 64)}
 
 
 class _Batch(NamedTuple):
-    """What it takes to write so many records: every number is a whole batch wide."""
+    """The constants for a number of records; each integer is as wide as the batch."""
 
     records: int
     pack: Struct
@@ -28,19 +27,16 @@ class _Batch(NamedTuple):
 
 
 class VarintRecords:
-    """Writes records of varints, each behind constant bytes.
-
-    Used by one thread at a time.
-    """
+    """Encodes records of varints, each after constant bytes; used by one thread at a time."""
 
     def __init__(self, prefixes: Sequence[bytes], width: int, *, zigzag: bool) -> None:
         """Describe one record.
 
         Args:
-            prefixes: what stands before each of its varints.
-            width: bytes of every varint: 10 takes unsigned 64 bits (two's complement when
-                zigzag); 8 takes 56 bits and 5 takes 32, one less when zigzag, none negative.
-            zigzag: whether numbers are written as Thrift's compact protocol writes signed ones.
+            prefixes: the bytes before each of its varints.
+            width: bytes of every varint: 10 for unsigned 64 bits (two's complement with zigzag),
+                8 for 56 bits and 5 for 32, one bit less with zigzag, none negative.
+            zigzag: whether numbers have the zigzag encoding of Thrift's compact protocol.
         """
         self._prefixes = prefixes
         self._width = width
@@ -50,7 +46,7 @@ class VarintRecords:
         self._batch = self._prepare(0)
 
     def write(self, numbers: Sequence[int]) -> list[bytes]:
-        """Write the records of so many numbers; one out of range is moved to the nearest end."""
+        """Return the records of the numbers; one out of range becomes the nearest limit."""
         count = len(numbers) // len(self._prefixes)
         if not count:
             return []
@@ -84,9 +80,9 @@ class VarintRecords:
         )
 
     def _moves(self, count: int) -> list[tuple[int, int, int]]:
-        """Give the steps: which bits stay, which move up, and by how much.
+        """Return the steps: the bits that stay, those that move up, and by how much.
 
-        Group g of seven bits belongs g bits higher; the binary digits of g are done one by one.
+        Group g of seven bits moves g bits up, in one step for each binary digit of g.
         """
         moves = []
         at = [7 * group for group in range(self._width)]
@@ -104,7 +100,7 @@ class VarintRecords:
         return moves  # type: ignore[return-value]
 
     def _repeat(self, lane: bytes, count: int, *, prefixes: bool = False) -> int:
-        """Give the integer with the same bytes on every varint, and the prefixes or nothing."""
+        """Return the integer with the same bytes in every varint, with or without prefixes."""
         lane = lane[: self._width].ljust(self._width, b"\0")
         record = b"".join(
             (prefix if prefixes else bytes(len(prefix))) + lane for prefix in self._prefixes

@@ -1,6 +1,6 @@
 """The exporter ``otlp``: OpenTelemetry's own protocol, over HTTP or gRPC.
 
-The module holds only the descriptor; encoder and transports are imported when an exporter is made.
+Encoder and transports are imported when an exporter is created.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace.hookspecs import hookimpl
 from bentotrace.plugin import BuildContext, ExporterPlugin, Stability, Target
-from bentotrace.redaction import without_credentials
-from bentotrace_otlp.config import OTLPOptions, tls_of
-from bentotrace_otlp.endpoint import resolve_endpoint
+from bentotrace_otlp.config import OTLPOptions
 
 __all__ = ["bentotrace_exporter"]
 
@@ -23,16 +21,16 @@ def _create(options: OTLPOptions, context: BuildContext) -> SpanExporter:
 
 
 def _target(options: OTLPOptions) -> Target:
-    resolved = resolve_endpoint(options.endpoint, options.protocol, options.grpc.insecure)
-    section = options.grpc if options.protocol == "grpc" else options.http
-    endpoint = without_credentials(resolved.address)
+    resolved = options.resolved()
+    endpoint = str(resolved)
     credentials = ("Authorization",) if endpoint != resolved.address else ()
     return Target(
         options.protocol,
         endpoint,
         resolved.warnings,
-        tls=tls_of(section) if resolved.tls else None,
-        headers=(*section.headers, *credentials),
+        options.notes(),
+        tls=options.section.tls() if resolved.tls else None,
+        headers=(*options.section.header_names(), *credentials),
     )
 
 

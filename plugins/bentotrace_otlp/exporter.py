@@ -1,134 +1,120 @@
-"""The exporter: encode a batch, send it, and read what the receiver says of it."""
+"""The exporter of OTLP: encodes a batch, sends it, and reads a partial success."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import json
+from contextlib import suppress
 
 from attrs import evolve
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExporter
 
+from bentotrace.encoding import read_fields
 from bentotrace.plugin import BuildContext
-from bentotrace.redaction import Redaction
 from bentotrace.transport import FailureKind, Outcome
-from bentotrace.transport.halving import explain_size, send_in_halves
-from bentotrace.transport.protobuf import read_fields
-from bentotrace_otlp.config import OTLPOptions, tls_of
+from bentotrace.transport.exporter import grpc_exporter, http_exporter
+from bentotrace_otlp.config import OTLPOptions
 from bentotrace_otlp.encoder import TraceEncoder
-from bentotrace_otlp.endpoint import resolve_endpoint
 
-__all__ = ["OTLPExporter", "create"]
+__all__ = ["create"]
 
+# The digits and the sign of 64 bits.
+_LONGEST_NUMBER = 20
 _METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-_CONTENT_TYPE = "application/x-protobuf"
-
-
-class _Transport(Protocol):
-    def send(self, body: bytes, *, timeout: float | None = None) -> Outcome: ...
-
-    def close(self) -> None: ...
 
 
 def create(options: OTLPOptions, context: BuildContext) -> SpanExporter:
-    """Make an exporter with the transport that the options name; opens no connection."""
-    return OTLPExporter(_transport(options, context), context)
-
-
-class OTLPExporter(SpanExporter):
-    """Sends batches of spans as ``ExportTraceServiceRequest``."""
-
-    def __init__(self, transport: _Transport, context: BuildContext) -> None:
-        self._transport = transport
-        self._context = context
-        self._encoder = TraceEncoder()
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send a batch, and less at a time when that is too large.
-
-        What became of it is reported to the context.
-        """
-        sent = True
-        for outcome, part in send_in_halves(spans, self._send, timeout=self._context.timeout):
-            self._context.report(outcome, len(part))
-            sent &= outcome.ok
-        return SpanExportResult.SUCCESS if sent else SpanExportResult.FAILURE
-
-    def shutdown(self) -> None:
-        """Close the connection; what is being sent ends as a failure."""
-        self._transport.close()
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Return True: nothing waits in here."""
-        return True
-
-    def _send(self, spans: Sequence[ReadableSpan], timeout: float) -> Outcome:
-        body = self._encoder.encode(spans)
-        outcome = _judged(self._transport.send(body, timeout=timeout), self._context.redaction)
-        return explain_size(outcome, spans, len(body))
-
-
-def _transport(options: OTLPOptions, context: BuildContext) -> _Transport:
-    endpoint = resolve_endpoint(options.endpoint, options.protocol, options.grpc.insecure)
-    if options.protocol == "http":
-        from bentotrace.transport.http import HTTPTransport
-
-        return HTTPTransport(
-            endpoint.address,
-            headers=options.http.headers,
-            timeout=context.timeout,
+    """Return an exporter for the selected protocol; open no connection."""
+    encode, endpoint = TraceEncoder().encode, options.resolved()
+    judge = _Judge(context)
+    if options.protocol == "grpc":
+        return grpc_exporter(
+            encode,
+            endpoint,
+            _METHOD,
+            options.grpc,
+            context,
             compression=options.compression,
-            tls=tls_of(options.http),
-            user_agent=context.user_agent,
-            on_retry=context.report_retry,
-            redaction=context.redaction,
-            content_type=_CONTENT_TYPE,
+            judge=judge,
         )
-    from bentotrace.transport.grpc import GRPCTransport
-
-    return GRPCTransport(
+    return http_exporter(
+        encode,
         endpoint.address,
-        _METHOD,
-        headers=options.grpc.headers,
-        timeout=context.timeout,
+        options.http,
+        context,
+        content_type="application/x-protobuf",
         compression=options.compression,
-        tls=tls_of(options.grpc) if endpoint.tls else None,
-        user_agent=context.user_agent,
-        on_retry=context.report_retry,
-        redaction=context.redaction,
+        judge=judge,
     )
 
 
-def _judged(outcome: Outcome, redaction: Redaction) -> Outcome:
-    """Turn an answer with a partial success into the failure that it is.
+class _Judge:
+    """Reads the partial success in a response; logs a receiver's warning once."""
 
-    ``ExportTraceServiceResponse{1: partial_success{1: rejected_spans, 2: error_message}}``.
-    """
-    if not outcome.ok or not outcome.body:
-        return outcome
-    try:
-        rejected, message = _partial_success(outcome.body)
-    except ValueError:
-        # Some receivers answer 200 with JSON or plain words; a web page is no receiver.
-        if not outcome.body.lstrip().startswith(b"<"):
+    def __init__(self, context: BuildContext) -> None:
+        self._context = context
+        self._warned = False
+
+    def __call__(self, outcome: Outcome) -> Outcome:
+        """Turn a response with rejected spans into a failure."""
+        if not outcome.ok or not outcome.body:
             return outcome
-        reason = "a web page answered, not an OTLP receiver; check host, port and path"
-        return evolve(outcome, ok=False, kind=FailureKind.PROTOCOL, reason=reason)
-    if not rejected:
-        return outcome
-    told = redaction.line(message)
-    reason = f"the receiver took the request and refused {rejected} of its spans: {told}"
-    return evolve(outcome, ok=False, kind=FailureKind.PARTIAL, reason=reason, rejected=rejected)
+        try:
+            rejected, message = _partial_success(outcome.body)
+        except ValueError:
+            # Some receivers respond with plain text.
+            return outcome
+        message = self._context.redaction.line(message)
+        if rejected > 0:
+            reason = (
+                f"the receiver accepted the request but rejected {rejected} of its spans: "
+                f"{message or 'without a reason'}"
+            )
+            return evolve(
+                outcome, ok=False, kind=FailureKind.PARTIAL, reason=reason, rejected=rejected
+            )
+        if not message and not rejected:
+            return outcome
+        reason = f"the receiver accepted the spans with a warning: {message or rejected}"
+        if not self._warned:
+            self._warned = True
+            self._context.logger.warning("%s (logged once)", reason)
+        return evolve(outcome, reason=reason)
 
 
 def _partial_success(body: bytes) -> tuple[int, str]:
-    rejected, message = 0, "without a reason"
+    """Return the number of rejected spans and the message of a response.
+
+    ``ExportTraceServiceResponse{1: partial_success{1: rejected_spans, 2: error_message}}``, in
+    protobuf or JSON, whatever type the response claims.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if body.lstrip().startswith(b"{"):
+        with suppress(ValueError, RecursionError):
+            return _partial_success_in_json(body)
+    rejected, message = 0, ""
     for number, _, value in read_fields(body):
         if number != 1 or not isinstance(value, bytes):
             continue
         for inner, _, content in read_fields(value):
             if inner == 1 and isinstance(content, int):
-                rejected = content
-            elif inner == 2 and isinstance(content, bytes) and content:
+                rejected = content - (1 << 64) if content >> 63 else content
+            elif inner == 2 and isinstance(content, bytes):
                 message = content.decode("utf-8", "replace")
     return rejected, message
+
+
+def _partial_success_in_json(body: bytes) -> tuple[int, str]:
+    # Numbers stay text: parsing thousands of digits is slow, or an error.
+    response = json.loads(body, parse_int=str, parse_float=str)
+    content = response.get("partialSuccess", response.get("partial_success"))
+    if not isinstance(content, dict):
+        return 0, ""
+    rejected = str(content.get("rejectedSpans", content.get("rejected_spans", 0)))
+    message = content.get("errorMessage", content.get("error_message"))
+    message = message if isinstance(message, str) else ""
+    try:
+        return int(rejected.partition(".")[0][:_LONGEST_NUMBER]), message
+    except ValueError:
+        return 0, message

@@ -1,6 +1,6 @@
 """The exporter ``zipkin``: Zipkin v2 JSON over HTTP.
 
-The module holds only the descriptor; encoder and transport are imported when an exporter is made.
+Encoder and transport are imported when an exporter is created.
 """
 
 from __future__ import annotations
@@ -9,28 +9,36 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace.hookspecs import hookimpl
 from bentotrace.plugin import BuildContext, ExporterPlugin, Stability, Target
-from bentotrace.redaction import without_credentials
 from bentotrace_zipkin.config import ZipkinOptions
 
 __all__ = ["bentotrace_exporter"]
 
 
 def _create(options: ZipkinOptions, context: BuildContext) -> SpanExporter:
-    from bentotrace_zipkin.exporter import create
+    from bentotrace.transport.exporter import http_exporter
+    from bentotrace_zipkin.encoder import JSONEncoder
 
-    return create(options, context)
+    return http_exporter(
+        JSONEncoder(options.local_endpoint()).encode,
+        options.resolved().address,
+        options,
+        context,
+        content_type="application/json",
+        compression=options.compression,
+    )
 
 
 def _target(options: ZipkinOptions) -> Target:
-    url = options.url()
-    endpoint = without_credentials(url)
-    credentials = ("Authorization",) if endpoint != url else ()
+    resolved = options.resolved()
+    endpoint = str(resolved)
+    credentials = ("Authorization",) if endpoint != resolved.address else ()
     return Target(
         "",
         endpoint,
-        options.warnings(),
-        tls=options.tls() if url.startswith("https:") else None,
-        headers=(*options.headers, *credentials),
+        resolved.warnings,
+        () if resolved.tls else options.unused_files("zipkin"),
+        tls=options.tls() if resolved.tls else None,
+        headers=(*options.header_names(), *credentials),
     )
 
 

@@ -1,4 +1,4 @@
-"""Zipkin v2 JSON, written directly: spans in, the JSON array's bytes out.
+"""Zipkin v2 JSON, written without intermediate objects.
 
 Source: Zipkin v2 API; OpenTelemetry specification, "OpenTelemetry to Zipkin Transformation".
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, ip_address
 from json.encoder import encode_basestring, encode_basestring_ascii
 from struct import Struct
 from typing import Any
@@ -20,18 +21,21 @@ from bentotrace.encoding import (
     INT64_MAX,
     INT64_MIN,
     MAX_FLOAT,
-    Known,
+    MAX_TIME,
+    BoundedCache,
+    dropped_count,
+    in_turns,
     json_text,
     number_text,
     plain_attributes,
-    shown,
-    to_microseconds,
+    plain_value,
+    safe_str,
 )
-from bentotrace_zipkin.remote import remote_endpoint
 
 __all__ = ["JSONEncoder"]
 
 _UINT64 = (1 << 64) - 1
+_NO_ID = "0" * 16
 _MAX_CONTEXTS = 256
 _DROPPED_ATTRIBUTES = "otel.dropped_attributes_count"
 
@@ -39,9 +43,10 @@ _DROPPED_ATTRIBUTES = "otel.dropped_attributes_count"
 _KINDS = {
     id(kind): "" if kind is SpanKind.INTERNAL else f',"kind":"{kind.name}"' for kind in SpanKind
 }
+_CODES = {id(code): f'"{code.name}"' for code in StatusCode}
 _CALLS = {id(SpanKind.CLIENT), id(SpanKind.PRODUCER)}
 
-# An attribute of one of these names changes what is sent besides it.
+# An attribute with one of these names replaces a generated tag, or is replaced by it.
 _RESERVED = frozenset(
     [
         "error",
@@ -53,19 +58,38 @@ _RESERVED = frozenset(
 )
 
 
+# Attributes that name what a span called, by precedence, and the attribute of its port.
+_PEERS = (
+    ("peer.service", None),
+    ("server.address", "server.port"),
+    ("net.peer.name", "net.peer.port"),
+    ("network.peer.address", "network.peer.port"),
+    ("server.socket.domain", "server.socket.port"),
+    ("server.socket.address", "server.socket.port"),
+    ("net.sock.peer.name", "net.sock.peer.port"),
+    ("net.sock.peer.addr", "net.sock.peer.port"),
+    ("peer.hostname", None),
+    ("peer.address", None),
+    ("db.name", None),
+)
+
+
 def _tag_value(value: Any) -> str:
-    """Write any value as the JSON string of a tag."""
-    if isinstance(value, str):
-        return str(encode_basestring_ascii(value))
-    if isinstance(value, bool):
-        return '"true"' if value else '"false"'
-    if isinstance(value, (int, float)):
-        return f'"{number_text(value)}"'
-    if isinstance(value, bytes):
-        return str(encode_basestring_ascii(value.decode("utf-8", "replace")))
-    if isinstance(value, (Sequence, Mapping)):
+    """Return any value as the JSON string of a tag."""
+    if type(value) is tuple:
         return str(encode_basestring_ascii(json_text(value)))
-    return str(encode_basestring_ascii("" if value is None else shown(value)))
+    plain = plain_value(value)
+    if plain is None:
+        return '""'
+    if isinstance(plain, bool):
+        return '"true"' if plain else '"false"'
+    if isinstance(plain, (int, float)):
+        return f'"{number_text(plain)}"'
+    if isinstance(plain, bytes):
+        plain = plain.decode("utf-8", "replace")
+    elif not isinstance(plain, str):
+        plain = json_text(value)
+    return str(encode_basestring_ascii(plain))
 
 
 def _object(pairs: Mapping[str, str]) -> str:
@@ -74,14 +98,14 @@ def _object(pairs: Mapping[str, str]) -> str:
 
 
 class _Context:
-    """What spans of one resource and one scope share.
+    """The common part of the spans of one resource and one scope.
 
     Attributes:
-        resource, scope: held, so that their identity stays their own.
+        resource, scope: held, so that their ids are not reused.
         local_endpoint: its field.
         resource_tags, scope_tags: names and JSON of the values.
-        names: names of tags that the span's own could collide with.
-        tags: all those tags, as JSON without braces.
+        names: names of tags that attributes of a span may also have.
+        tags: all those tags, as JSON after a comma and without braces.
     """
 
     def __init__(
@@ -98,107 +122,141 @@ class _Context:
         self.resource_tags = resource_tags
         self.scope_tags = scope_tags
         self.names = frozenset((*resource_tags, *scope_tags, *_RESERVED))
-        self.tags = _object({**resource_tags, **scope_tags})
+        tags = _object({**resource_tags, **scope_tags})
+        self.tags = f",{tags}" if tags else ""
 
 
 class JSONEncoder:
     """Encodes batches of spans; used by one thread at a time."""
 
     def __init__(self, local_endpoint: Mapping[str, Any]) -> None:
-        """Take the address of the service, as ``ipv4``, ``ipv6`` and ``port``."""
+        """``local_endpoint`` is the address of the service: ``ipv4``, ``ipv6`` and ``port``."""
         self._local_endpoint = local_endpoint
         self._contexts: dict[tuple[int, int], _Context] = {}
-        self._keys: Known[str, str] = Known(lambda key: f"{encode_basestring_ascii(shown(key))}:")
-        self._event_keys: Known[str, str] = Known(lambda key: f"{encode_basestring(shown(key))}:")
-        self._names: Known[str, str] = Known(_name)
+        # After a comma, so that tags need no join of their own.
+        self._keys: BoundedCache[str, str] = BoundedCache(
+            lambda key: f",{encode_basestring_ascii(safe_str(key))}:"
+        )
+        self._event_keys: BoundedCache[str, str] = BoundedCache(
+            lambda key: f"{encode_basestring_ascii(encode_basestring(safe_str(key)))[1:-1]}:"
+        )
+        self._names: BoundedCache[str, str] = BoundedCache(_name)
 
     def encode(self, spans: Sequence[ReadableSpan]) -> bytes:
-        """Give the JSON array of the spans, in ASCII."""
+        """Return the JSON array of the spans, in ASCII."""
         ids: list[int] = []
         for span in spans:
             context, parent = span.context, span.parent
-            trace_id = context.trace_id
+            trace_id, span_id = context.trace_id, context.span_id
+            # Packing refuses numbers that are out of range.
+            if not (trace_id and span_id) or (parent is not None and not parent.is_valid):
+                raise ValueError("the span or its parent has no valid ids")
             ids += (
-                trace_id >> 64 & _UINT64,
+                trace_id >> 64,
                 trace_id & _UINT64,
-                context.span_id & _UINT64,
-                0 if parent is None else parent.span_id & _UINT64,
+                span_id,
+                0 if parent is None else parent.span_id,
             )
         digits = Struct(f">{len(ids)}Q").pack(*ids).hex()
-        encoded = []
+        out = ["["]
         last_resource: object = self
         last_scope: object = self
         at = 0
-        for span in spans:
+        for span in in_turns(spans):
             resource, scope = span.resource, span.instrumentation_scope
             if resource is not last_resource or scope is not last_scope:
                 shared = self._context(resource, scope)
                 last_resource, last_scope = resource, scope
-            encoded.append(self._span(span, digits[at : at + 64], shared))
+            if at:
+                out.append(",")
+            self._span(span, digits[at : at + 64], shared, out)
             at += 64
-        return f"[{','.join(encoded)}]".encode("ascii")
+        out.append("]")
+        return "".join(out).encode("ascii")
 
-    def _span(self, span: ReadableSpan, digits: str, shared: _Context) -> str:
+    def _span(self, span: ReadableSpan, digits: str, shared: _Context, out: list[str]) -> None:
+        """Append the object of a span."""
         kind = id(span.kind)
         start = span.start_time or 0
-        duration = ((span.end_time or start) - start + 500) // 1000
-        parent = "" if span.parent is None else f'","parentId":"{digits[48:]}'
+        end = span.end_time or start
+        if not 0 <= start <= end <= MAX_TIME:
+            start = min(max(start, 0), MAX_TIME)
+            end = min(max(end, start), MAX_TIME)
+        parent_id = digits[48:]
+        parent = "" if parent_id == _NO_ID else f'","parentId":"{parent_id}'
         attributes = plain_attributes(span.attributes)
         remote = ""
         if kind in _CALLS:
-            remote = remote_endpoint(attributes)
-        out = [
+            remote = _remote_endpoint(attributes)
+        out.append(
             f'{{"traceId":"{digits[:32]}","id":"{digits[32:48]}{parent}"'
             f"{self._names[span.name or '']}{_KINDS[kind]}"
-            # The server takes a duration of 0 for none.
-            f',"timestamp":{max((start + 500) // 1000, 0)},"duration":{max(duration, 1)}'
+            # The format d rejects a float; the server reads a duration of 0 as a missing one.
+            f',"timestamp":{(start + 500) // 1000:d}'
+            f',"duration":{(end - start + 500) // 1000 or 1:d}'
             f"{shared.local_endpoint}{remote}"
-        ]
+        )
         events = span.events
         if events:
             out.append(
                 f',"annotations":[{",".join([self._annotation(event) for event in events])}]'
             )
-        tags = self._tags(span, attributes, shared)
-        if tags:
-            out.append(f',"tags":{{{tags}}}')
-        out.append("}")
-        return "".join(out)
+        before = len(out)
+        more = (
+            span.status.status_code is not StatusCode.UNSET
+            or span.dropped_attributes
+            or span.dropped_events
+            or span.dropped_links
+        )
+        self._write_tags(attributes, shared, _span_tags(span) if more else {}, out)
+        if len(out) > before:
+            # The first tag begins with a comma.
+            out[before] = f',"tags":{{{out[before][1:]}'
+            out.append("}}")
+        else:
+            out.append("}")
 
-    def _tags(self, span: ReadableSpan, attributes: Mapping[str, Any], shared: _Context) -> str:
-        more = _span_tags(span)
+    def _write_tags(
+        self,
+        attributes: Mapping[str, Any],
+        shared: _Context,
+        more: Mapping[str, str],
+        out: list[str],
+    ) -> None:
+        """Append all tags, each after a comma."""
         if not shared.names.isdisjoint(attributes):
-            return self._colliding(attributes, shared, more)
-        tags: list[str] = []
-        # The exact types come first and are written in place: on most spans nothing else occurs,
-        # and a call per attribute would cost as much as the writing.
+            colliding = self._colliding(attributes, shared, more)
+            if colliding:
+                out.append(f",{colliding}")
+            return
+        # The exact types come first and are encoded in place: most spans have no others, and a call
+        # for each attribute would cost as much as the encoding.
         keys = self._keys
         for key, value in attributes.items():
             kind = type(value)
             if kind is str:
-                tags.append(keys[key] + encode_basestring_ascii(value))
+                out += (keys[key], encode_basestring_ascii(value))
             elif kind is bool:
-                tags.append(keys[key] + ('"true"' if value else '"false"'))
+                out.append(keys[key] + ('"true"' if value else '"false"'))
             elif kind is int and INT64_MIN <= value <= INT64_MAX:
-                tags.append(f'{keys[key]}"{value}"')
+                out.append(f'{keys[key]}"{value}"')
             elif kind is float and -MAX_FLOAT <= value <= MAX_FLOAT:
-                tags.append(f'{keys[key]}"{value!r}"')
+                out.append(f'{keys[key]}"{value!r}"')
             else:
-                tags.append(keys[key] + _tag_value(value))
+                out.append(keys[key] + _tag_value(value))
         if shared.tags:
-            tags.append(shared.tags)
+            out.append(shared.tags)
         if more:
-            tags.append(_object(more))
-        return ",".join(tags)
+            out.append(f",{_object(more)}")
 
     def _colliding(
         self, attributes: Mapping[str, Any], shared: _Context, more: Mapping[str, str]
     ) -> str:
-        """Write tags of which several have one name: the span's own before the resource's.
+        """Return tags with duplicate names: the span's override the resource's.
 
-        An attribute ``error`` that says false is left out: Zipkin takes any for an error.
+        An attribute ``error`` that is false is omitted: for Zipkin any value means an error.
         """
-        own = {shown(key): _tag_value(value) for key, value in attributes.items()}
+        own = {safe_str(key): _tag_value(value) for key, value in attributes.items()}
         if own.get("error") in {'"false"', '"False"', '""', '"0"'}:
             del own["error"]
         return _object({**shared.resource_tags, **own, **shared.scope_tags, **more})
@@ -208,15 +266,26 @@ class JSONEncoder:
         dropped = event.dropped_attributes
         name = event.name or ""
         if not attributes and not dropped:
-            value = name
+            value = encode_basestring_ascii(name)
         else:
+            # JSON in a JSON string, of pieces that are escaped already.
             keys = self._event_keys
-            pairs = [keys[key] + _json(item) for key, item in attributes.items()]
+            pairs = []
+            for key, item in attributes.items():
+                kind = type(item)
+                if kind is str:
+                    pairs.append(keys[key] + encode_basestring_ascii(encode_basestring(item))[1:-1])
+                elif kind is int and INT64_MIN <= item <= INT64_MAX:
+                    pairs.append(f"{keys[key]}{item}")
+                else:
+                    pairs.append(keys[key] + encode_basestring_ascii(_json(item))[1:-1])
             if dropped and _DROPPED_ATTRIBUTES not in attributes:
-                pairs.append(f"{keys[_DROPPED_ATTRIBUTES]}{dropped}")
-            value = f"{{{self._event_keys[name]}{{{','.join(pairs)}}}}}"
-        at = max(to_microseconds(event.timestamp), 0)
-        return f'{{"timestamp":{at},"value":{encode_basestring_ascii(value)}}}'
+                pairs.append(f"{keys[_DROPPED_ATTRIBUTES]}{dropped_count(dropped)}")
+            value = f'"{{{keys[name]}{{{",".join(pairs)}}}}}"'
+        at = event.timestamp
+        if not 0 <= at <= MAX_TIME:
+            at = min(max(at, 0), MAX_TIME)
+        return f'{{"timestamp":{(at + 500) // 1000:d},"value":{value}}}'
 
     def _context(self, resource: Resource, scope: InstrumentationScope | None) -> _Context:
         found = self._contexts.get((id(resource), id(scope)))
@@ -228,7 +297,7 @@ class JSONEncoder:
 
     def _make_context(self, resource: Resource, scope: InstrumentationScope | None) -> _Context:
         service = resource.attributes.get(SERVICE_NAME)
-        local = {**({"serviceName": shown(service)} if service else {}), **self._local_endpoint}
+        local = {**({"serviceName": safe_str(service)} if service else {}), **self._local_endpoint}
         return _Context(
             resource,
             scope,
@@ -242,19 +311,41 @@ class JSONEncoder:
         )
 
 
+def _remote_endpoint(attributes: Mapping[str, Any]) -> str:
+    """Return the field ``remoteEndpoint`` after a comma; "" when no attribute names a peer."""
+    for name, port_name in _PEERS:
+        value = attributes.get(name)
+        if value and isinstance(value, str):
+            port = attributes.get(port_name) if port_name is not None else None
+            return f',"remoteEndpoint":{json.dumps(_endpoint(value, port))}'
+    return ""
+
+
+def _endpoint(value: str, port: object) -> dict[str, Any]:
+    endpoint: dict[str, Any]
+    try:
+        address = ip_address(value.strip("[]"))
+    except ValueError:
+        endpoint = {"serviceName": value}
+    else:
+        kind = "ipv4" if isinstance(address, IPv4Address) else "ipv6"
+        endpoint = {kind: str(address)}
+    if type(port) is int and 0 < port < 65536:
+        endpoint["port"] = port
+    return endpoint
+
+
 def _name(name: str) -> str:
     return f',"name":{encode_basestring_ascii(name)}' if name else ""
 
 
 def _json(value: Any) -> str:
-    """Write the value of an event's attribute as JSON of its own type."""
+    """Return the value of an event's attribute as JSON of its type."""
     kind = type(value)
-    if kind is str:
-        return str(encode_basestring(value))
     if kind is bool:
         return "true" if value else "false"
-    if kind is int and INT64_MIN <= value <= INT64_MAX:
-        return f"{value}"
+    if kind is float and -MAX_FLOAT <= value <= MAX_FLOAT:
+        return float.__repr__(value)
     return json_text(value)
 
 
@@ -263,25 +354,25 @@ def _scope_tags(scope: InstrumentationScope | None) -> dict[str, str]:
     if scope is not None:
         for key, value in (("name", scope.name), ("version", scope.version)):
             if value:
-                # The library names are deprecated, and what older dashboards look for.
+                # The library names are deprecated, and used by older dashboards.
                 written = _tag_value(value)
                 tags[f"otel.scope.{key}"] = tags[f"otel.library.{key}"] = written
     return tags
 
 
 def _span_tags(span: ReadableSpan) -> dict[str, str]:
-    """Give the tags of a span's status, and of what it dropped; most spans have none."""
+    """Return the tags of a span's status and dropped items; most spans have none."""
     tags: dict[str, str] = {}
     status = span.status
     code = status.status_code
     if code is not StatusCode.UNSET:
-        tags["otel.status_code"] = f'"{code.name}"'
+        tags["otel.status_code"] = _CODES[id(code)]
         if code is StatusCode.ERROR:
             tags["error"] = _tag_value(status.description or "")
     if span.dropped_attributes:
-        tags[_DROPPED_ATTRIBUTES] = f'"{span.dropped_attributes}"'
+        tags[_DROPPED_ATTRIBUTES] = f'"{dropped_count(span.dropped_attributes)}"'
     if span.dropped_events:
-        tags["otel.dropped_events_count"] = f'"{span.dropped_events}"'
+        tags["otel.dropped_events_count"] = f'"{dropped_count(span.dropped_events)}"'
     if span.dropped_links:
-        tags["otel.dropped_links_count"] = f'"{span.dropped_links}"'
+        tags["otel.dropped_links_count"] = f'"{dropped_count(span.dropped_links)}"'
     return tags

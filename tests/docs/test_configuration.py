@@ -10,9 +10,9 @@ from types import ModuleType
 import pytest
 
 import bentotrace
-from bentotrace import registry
 from bentotrace.config.options import TracingOptions
-from bentotrace.config.schema import section_of
+from bentotrace.discovery import registry
+from bentotrace.schema.tree import section_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "configuration.md").read_text(encoding="utf-8")

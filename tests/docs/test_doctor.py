@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import bentotrace
-from bentotrace.doctor.examination import Diagnosis, Examination, State, Step
+from bentotrace.doctor.report import Diagnosis, Examination, State, Step
 from bentotrace.doctor.verdict import StepName, Verdict
 
 PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from bentotrace import registry
+from bentotrace.config.diagnostics import Report
 from bentotrace.config.explain import explain
 from bentotrace.config.json_schema import json_schema
 from bentotrace.config.load import load_config
 from bentotrace.config.options import TracingOptions
-from bentotrace.config.report import Report
-from bentotrace.config.schema import section_of
+from bentotrace.discovery import registry
+from bentotrace.schema.tree import section_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 COMMON = "common"

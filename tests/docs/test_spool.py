@@ -9,7 +9,7 @@ import pytest
 
 import bentotrace
 from bentotrace.config.options import SpoolOptions
-from bentotrace.pipeline.status import DestinationStatus, DropReason
+from bentotrace.delivery.status import DestinationStatus, DropReason
 
 PAGE = (Path(__file__).parents[2] / "docs" / "spool.md").read_text(encoding="utf-8")
 

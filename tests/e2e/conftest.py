@@ -20,10 +20,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 import pytest
+
+from bentotrace.ui.server import PORTS, Settings, Viewer
 
 from . import deployed
 from .backends import Jaeger, Zipkin, parse_location
@@ -34,7 +36,11 @@ from .processes import (
     running_zipkin,
 )
 
-T = TypeVar("T", Jaeger, Zipkin, deployed.Collector)
+if TYPE_CHECKING:
+    from .brokers import Kafka
+
+T = TypeVar("T", Jaeger, Zipkin)
+Server = TypeVar("Server")
 
 
 @pytest.fixture(scope="session")
@@ -89,6 +95,45 @@ def gateway(
 
 
 @pytest.fixture(scope="session")
+def kafka(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kafka]:
+    """Give a real Kafka with the topics of the tests."""
+    pytest.importorskip("bentotrace_kafka", reason="it is in contrib/bentotrace-kafka")
+    from .brokers import running_kafka
+
+    with _started(request, "kafka", tmp_path_factory, running_kafka) as server:
+        server.create_topics(deployed.TOPICS)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka_jaeger(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kafka: Kafka
+) -> Iterator[Jaeger]:
+    """Give a real Jaeger v2 that reads from Kafka, as ``deploy/jaeger`` configures it."""
+
+    def run(program: Path, directory: Path) -> AbstractContextManager[Jaeger]:
+        return deployed.running_ingester(program, directory, kafka.address)
+
+    with _started(request, "jaeger", tmp_path_factory, run) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka_zipkin(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kafka: Kafka
+) -> Iterator[Zipkin]:
+    """Give a real Zipkin that reads from Kafka."""
+
+    def run(jar: Path, directory: Path) -> AbstractContextManager[Zipkin]:
+        return running_zipkin(jar, directory, KAFKA_BOOTSTRAP_SERVERS=kafka.address)
+
+    with _started(request, "zipkin", tmp_path_factory, run) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def collector(request: pytest.FixtureRequest) -> Path:
     """Give the program of a Collector that has the components that ``deploy/collector`` names."""
     return _program(request, "collector")
@@ -98,6 +143,12 @@ def collector(request: pytest.FixtureRequest) -> Path:
 def kustomize(request: pytest.FixtureRequest) -> Path:
     """Give the program kustomize."""
     return _program(request, "kustomize")
+
+
+@pytest.fixture(scope="session")
+def strimzi(request: pytest.FixtureRequest) -> Path:
+    """Give the directory with the definition of each kind of Strimzi that ``deploy/`` uses."""
+    return _program(request, "strimzi")
 
 
 def _named(variable: str, kind: type[T]) -> T | None:
@@ -117,8 +168,8 @@ def _started(
     request: pytest.FixtureRequest,
     server: str,
     tmp_path_factory: pytest.TempPathFactory,
-    run: Callable[[Path, Path], AbstractContextManager[T]],
-) -> Iterator[T]:
+    run: Callable[[Path, Path], AbstractContextManager[Server]],
+) -> Iterator[Server]:
     program = _program(request, server)
     with _without_what_is_missing():
         running = run(program, tmp_path_factory.mktemp(server))
@@ -151,3 +202,10 @@ def _without_what_is_missing() -> Iterator[None]:
         pytest.fail(reason, pytrace=False)
     if reason:
         pytest.skip(reason)
+
+
+@pytest.fixture
+def viewer() -> Iterator[Viewer]:
+    """Give a viewer with every port free, in memory."""
+    with Viewer(Settings(ports=dict.fromkeys(PORTS, 0))) as running:
+        yield running

@@ -15,15 +15,20 @@ from typing import Any
 
 from attrs import asdict, frozen
 
+from ..ports import free_ports
 from .backends import Jaeger, get
-from .processes import LOOPBACK, free_ports, running, started
+from .processes import LOOPBACK, running, started
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 JAEGER = ("jaeger/jaeger.yaml",)
+INGESTER = (*JAEGER, "jaeger/kafka.yaml")
 GATEWAY = ("collector/gateway.yaml",)
 CONTRIB_GATEWAY = (*GATEWAY, "collector/contrib.yaml")
 AGENT = ("collector/agent.yaml",)
+
+TOPICS = ("otlp_spans", "jaeger-spans", "zipkin")
+"""The topics that Jaeger and Zipkin read in the tests; deploy/ reads the first."""
 
 _START_TIMEOUT = 60.0
 
@@ -66,12 +71,18 @@ def _protocols(jaeger: Mapping[str, int], names: Sequence[str]) -> Config:
 
 
 @contextmanager
-def _jaeger(program: Path, directory: Path) -> Iterator[Jaeger]:
+def _jaeger(
+    program: Path,
+    directory: Path,
+    files: Sequence[str] = JAEGER,
+    more: Callable[[dict[str, Any]], None] = lambda config: None,
+    **variables: str,
+) -> Iterator[Jaeger]:
     *ports, query_grpc, health = free_ports(10)
     jaeger = Jaeger(LOOPBACK, *ports)
     port = asdict(jaeger)
     older = ("grpc", "thrift_http", "thrift_compact", "thrift_binary")
-    config = {
+    config: dict[str, Any] = {
         "service": {"telemetry": {"metrics": {"level": "none"}}},
         "extensions": {
             "jaeger_query": {"http": _at(jaeger.query), "grpc": _at(query_grpc)},
@@ -83,7 +94,8 @@ def _jaeger(program: Path, directory: Path) -> Iterator[Jaeger]:
             "zipkin": _at(jaeger.zipkin),
         },
     }
-    with _running(program, directory, JAEGER, config, health):
+    more(config)
+    with _running(program, directory, files, config, health, variables):
         yield jaeger
 
 
@@ -109,7 +121,12 @@ def _collector(
 
 
 def _running(
-    program: Path, directory: Path, files: Sequence[str], config: Config, health: int
+    program: Path,
+    directory: Path,
+    files: Sequence[str],
+    config: Config,
+    health: int,
+    variables: Mapping[str, str] | None = None,
 ) -> AbstractContextManager[subprocess.Popen[bytes]]:
     addresses = directory / "addresses.yaml"
     # JSON is YAML.
@@ -120,6 +137,7 @@ def _running(
         # The path of Jaeger's extension; contrib's answers at every path.
         health=f"http://{LOOPBACK}:{health}/status",
         within=_START_TIMEOUT,
+        variables=variables,
     )
 
 
@@ -133,6 +151,19 @@ def _sampling(backend: str) -> Config:
 def running_jaeger(program: Path, directory: Path) -> AbstractContextManager[Jaeger]:
     """Run ``deploy/jaeger``."""
     return started(lambda: _jaeger(program, directory))
+
+
+def running_ingester(program: Path, directory: Path, broker: str) -> AbstractContextManager[Jaeger]:
+    """Run the Jaeger of ``deploy/`` that reads from Kafka, also spans in Jaeger's own format."""
+
+    def more(config: dict[str, Any]) -> None:
+        own = {"topic": "jaeger-spans", "encoding": "jaeger_proto"}
+        common = {"brokers": [broker], "group_id": "jaeger", "initial_offset": "earliest"}
+        config["receivers"]["kafka/own"] = {**common, "traces": own}
+        receivers = ["otlp", "jaeger", "zipkin", "kafka", "kafka/own"]
+        config["service"]["pipelines"] = {"traces": {"receivers": receivers}}
+
+    return started(lambda: _jaeger(program, directory, INGESTER, more, KAFKA_BROKERS=broker))
 
 
 def running_gateway(

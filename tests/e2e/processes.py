@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import attrs
 import urllib3
 
+from ..ports import free_ports
 from .backends import Jaeger, Zipkin, get, poll
 
 LOOPBACK = "127.0.0.1"
@@ -122,28 +123,12 @@ def environment(**variables: str) -> dict[str, str]:
     return {**inherited, **variables}
 
 
-def free_ports(count: int) -> tuple[int, ...]:
-    """Give distinct loopback ports on which nothing listens, over TCP or UDP, at this moment."""
-    with ExitStack() as held:
-        ports: list[int] = []
-        while len(ports) < count:
-            tcp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-            tcp.bind((LOOPBACK, 0))
-            udp = held.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-            try:
-                udp.bind(tcp.getsockname())
-            except OSError:
-                continue
-            ports.append(tcp.getsockname()[1])
-        return tuple(ports)
-
-
-def stop(process: subprocess.Popen[bytes]) -> int:
-    """Ask a process to end, end it after ten seconds, and give its exit code."""
+def stop(process: subprocess.Popen[bytes], seconds: float = _STOP_TIMEOUT) -> int:
+    """Ask a process to end, end it after ten seconds, or others, and give its exit code."""
     if process.poll() is None:
         process.terminate()
     try:
-        return process.wait(_STOP_TIMEOUT)
+        return process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait(_STOP_TIMEOUT)
@@ -162,16 +147,19 @@ def running(
     command: Sequence[str],
     *,
     log: Path,
-    health: str,
+    health: str | Callable[[], bool],
     within: float,
     variables: Mapping[str, str] | None = None,
     directory: Path | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server for the duration of the block, which begins when its health URL answers 200.
+    """Run a server for the duration of the block, which begins when it is healthy.
+
+    ``health`` is a URL that answers 200 then, or a function that returns whether it is.
 
     Raises:
         ServerNotStartedError: Its process ended, or ``within`` seconds were not enough.
     """
+    is_healthy = partial(answers_200, health) if isinstance(health, str) else health
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
@@ -183,11 +171,11 @@ def running(
         )
     try:
         poll(
-            lambda: process.poll() is not None or answers_200(health),
+            lambda: process.poll() is not None or is_healthy(),
             lambda over: over,
             within=within,
         )
-        if process.poll() is not None or not answers_200(health):
+        if process.poll() is not None or not is_healthy():
             state = "ended" if process.poll() is not None else f"is not healthy after {within:g} s"
             tail = log.read_text("utf-8", "replace")[-_LOG_TAIL:]
             raise ServerNotStartedError(f"{' '.join(command)} {state}; its log:\n{tail}")
@@ -229,8 +217,10 @@ def _jaeger_on_free_ports(program: Path, directory: Path) -> Iterator[Jaeger]:
 
 
 @contextmanager
-def _zipkin_on_a_free_port(java: str, jar: Path, directory: Path) -> Iterator[Zipkin]:
-    (port,) = free_ports(1)
+def _zipkin_on_a_free_port(
+    java: str, jar: Path, directory: Path, variables: Mapping[str, str]
+) -> Iterator[Zipkin]:
+    (port,) = free_ports()
     listen = {"ip": LOOPBACK, "port": port, "protocols[0]": "http"}
     with running(
         [
@@ -244,6 +234,7 @@ def _zipkin_on_a_free_port(java: str, jar: Path, directory: Path) -> Iterator[Zi
         log=directory / "zipkin.log",
         health=f"http://{LOOPBACK}:{port}/health",
         within=90.0,
+        variables=variables,
     ):
         yield Zipkin(LOOPBACK, port)
 
@@ -253,8 +244,8 @@ def running_jaeger(program: Path, directory: Path) -> AbstractContextManager[Jae
     return started(lambda: _jaeger_on_free_ports(program, directory))
 
 
-def running_zipkin(jar: Path, directory: Path) -> AbstractContextManager[Zipkin]:
-    """Run a Zipkin with memory storage.
+def running_zipkin(jar: Path, directory: Path, **variables: str) -> AbstractContextManager[Zipkin]:
+    """Run a Zipkin with memory storage, and with environment variables of its own.
 
     Raises:
         ServerUnavailableError: There is no ``java``.
@@ -262,4 +253,4 @@ def running_zipkin(jar: Path, directory: Path) -> AbstractContextManager[Zipkin]
     java = shutil.which("java")
     if java is None:
         raise ServerUnavailableError("Zipkin needs 'java', which is not on PATH: install Java 17")
-    return started(lambda: _zipkin_on_a_free_port(java, jar, directory))
+    return started(lambda: _zipkin_on_a_free_port(java, jar, directory, variables))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("bentoml", reason="These tests serve with BentoML.")
 pytest.importorskip("sklearn", reason="The iris example uses scikit-learn.")
 
-from ..integrations.bentoml.services import IRIS, SHOP
+from ..integrations.bentoml.services import BATCHES, IRIS, SHOP
 from ..integrations.bentoml.serving import serving
 from .backends import Jaeger, JaegerTrace, Zipkin, poll
 
@@ -81,7 +81,14 @@ def arrived(
         ),
         within=60.0,
     )
-    return {trace.trace_id: trace for trace in found}
+    return {trace.trace_id: trace for trace in of_requests(found)}
+
+
+def of_requests(traces: Iterable[JaegerTrace]) -> list[JaegerTrace]:
+    """Give the traces that are not of the start of a worker."""
+    return [
+        trace for trace in traces if not any(span.name.startswith("start ") for span in trace.spans)
+    ]
 
 
 @pytest.mark.parametrize("transport", JAEGER)
@@ -136,7 +143,8 @@ def test_two_services_make_one_trace_and_an_excluded_request_none(
     # Each of the two has sent what it had of the request before, if anything, ahead of this.
     found = arrived(jaeger, f"Shop-{suffix}", traces=1, names=names)
     assert found.keys() == {sell_id}
-    assert {trace.trace_id for trace in jaeger.traces(f"Stock-{suffix}")} == {sell_id}
+    stock = of_requests(jaeger.traces(f"Stock-{suffix}"))
+    assert {trace.trace_id for trace in stock} == {sell_id}
     assert quiet_id != sell_id
     assert jaeger.find(quiet_id) is None
 
@@ -176,3 +184,38 @@ def test_a_stop_right_after_the_last_request_loses_no_trace(
     for trace in found.values():
         request, compare = trace.span("POST /classify"), trace.span("compare")
         assert (request.parent_id, compare.parent_id) == (None, request.span_id)
+
+
+def test_each_of_fifty_requests_at_once_has_its_wait_and_its_batch(
+    jaeger: Jaeger, tmp_path: Path
+) -> None:
+    name = f"Iris-{secrets.token_hex(4)}"
+    served = tmp_path / "service"
+    served.mkdir()
+    (served / "service.py").write_text(BATCHES, "utf-8")
+    options = {"sample_rate": 1.0, "excluded_urls": "/readyz"}
+    tracing = {**JAEGER["OTLP"](jaeger), **options, **named(name)}
+    variables = configure(served, {"tracing": tracing})
+
+    with (
+        serving(served, "service:Iris", **variables) as iris,
+        ThreadPoolExecutor(REQUESTS) as pool,
+    ):
+        answers = list(pool.map(lambda _: iris.ask("/classify", petals=[1.0]), range(REQUESTS)))
+        assert iris.end() == 0
+
+    names = frozenset({"POST /classify", "wait classify"})
+    found = arrived(jaeger, name, traces=REQUESTS, names=names)
+    assert found.keys() == {answer.headers["x-bentoml-trace-id"] for answer in answers}
+    spans = [span for trace in found.values() for span in trace.spans]
+    batches = {span.span_id: span for span in spans if span.name == "batch classify"}
+    sizes = [batch.tag("bentoml.batch.size").value for batch in batches.values()]
+    assert sum(sizes) == REQUESTS
+    assert max(sizes) > 1
+    for trace in found.values():
+        request, wait = trace.span("POST /classify"), trace.span("wait classify")
+        (link,) = [each for each in wait.references if each.type == "FOLLOWS_FROM"]
+        batch = batches[link.span_id]
+        assert (wait.parent_id, link.trace_id) == (request.span_id, batch.trace_id)
+        assert request.span_id in {each.span_id for each in batch.references}
+        assert wait.tag("bentoml.batch.size").value == batch.tag("bentoml.batch.size").value

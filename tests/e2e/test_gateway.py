@@ -16,9 +16,11 @@ from opentelemetry.trace import SpanKind, StatusCode, TracerProvider
 
 import bentotrace
 
+from ..deploy.manifests import COMPOSE, MANIFESTS
+from ..ports import free_ports
 from . import deployed
 from .backends import Jaeger, JaegerTrace, poll
-from .processes import LOOPBACK, environment, free_ports
+from .processes import LOOPBACK, environment
 
 pytestmark = pytest.mark.e2e
 
@@ -187,11 +189,10 @@ def test_a_collector_finds_no_fault_in_a_configuration(
 
 def test_the_collector_is_of_the_version_that_is_deployed(collector: Path) -> None:
     version = collector.parents[1].name.removeprefix("collector-v")
-    files = [*(deployed.DEPLOY / "compose").iterdir(), *(deployed.DEPLOY / "kubernetes").iterdir()]
 
     images = {
         image
-        for file in files
+        for file in (*COMPOSE, *MANIFESTS)
         for image in re.findall(r"opentelemetry-collector-contrib:\S+", file.read_text("utf-8"))
     }
     assert images == {f"opentelemetry-collector-contrib:{version}"}
@@ -201,7 +202,7 @@ def test_the_queue_of_a_gateway_outlives_it_while_jaeger_is_away(
     collector: Path, deployed_jaeger: Jaeger, tmp_path: Path
 ) -> None:
     suffix = secrets.token_hex(4)
-    (nobody,) = free_ports(1)
+    (nobody,) = free_ports()
     with deployed.running_contrib_gateway(collector, tmp_path, f"{LOOPBACK}:{nobody}") as gateway:
         # One address for the name, as of a service with one gateway.
         resolver = {"dns": {"hostname": gateway.host, "port": str(gateway.otlp_grpc)}}

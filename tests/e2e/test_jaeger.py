@@ -17,19 +17,29 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from opentelemetry.trace.span import TraceState
 
 import bentotrace
-from bentotrace.pipeline.status import DestinationStatus
+from bentotrace.delivery.status import DestinationStatus
+from bentotrace.discovery.registry import load
 from bentotrace.plugin import BuildContext
-from bentotrace.registry import load
 
 from .backends import Jaeger, JaegerSpan, Log, Reference, Tag
 
 START = 1_700_000_000_123_456_000
 SCOPE = InstrumentationScope("iris.service", "1.2.3")
 
-TRANSPORTS = ["jaeger-udp", "jaeger-http", "jaeger-grpc", "otlp-http", "otlp-grpc"]
+JAEGER_TRANSPORTS = ["jaeger-udp", "jaeger-http", "jaeger-grpc", "kafka-jaeger"]
+TRANSPORTS = [*JAEGER_TRANSPORTS, "otlp-http", "otlp-grpc", "kafka-otlp"]
 
 
-def section(transport: str, jaeger: Jaeger) -> tuple[str, dict[str, Any]]:
+Section = tuple[str, dict[str, Any]]
+
+
+@pytest.fixture
+def section(transport: str, jaeger: Jaeger, request: pytest.FixtureRequest) -> Section:
+    """Give the exporter and its options."""
+    if transport.startswith("kafka"):
+        encoding = "jaeger_proto" if transport == "kafka-jaeger" else "otlp_proto"
+        kafka = request.getfixturevalue("kafka")
+        return "kafka", {"brokers": kafka.address, "encoding": encoding}
     return {
         "jaeger-udp": (
             "jaeger",
@@ -59,16 +69,24 @@ def transport(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-only_jaeger = pytest.mark.parametrize("transport", TRANSPORTS[:3], indirect=True)
+only_jaeger = pytest.mark.parametrize("transport", JAEGER_TRANSPORTS, indirect=True)
+
+
+@pytest.fixture
+def jaeger(transport: str, jaeger: Jaeger, request: pytest.FixtureRequest) -> Jaeger:
+    """Give the Jaeger that the spans reach."""
+    through_kafka = transport.startswith("kafka")
+    found: Jaeger = request.getfixturevalue("kafka_jaeger") if through_kafka else jaeger
+    return found
 
 
 Send = Callable[[Sequence[ReadableSpan]], None]
 
 
 @pytest.fixture
-def send(transport: str, jaeger: Jaeger) -> Send:
+def send(section: Section) -> Send:
     """Hands spans to the exporter that the plugin makes of the configuration."""
-    name, options = section(transport, jaeger)
+    name, options = section
     config = bentotrace.load_config({"exporter_type": name, name: options})
 
     def send(spans: Sequence[ReadableSpan]) -> None:
@@ -353,9 +371,9 @@ def test_dropped_counts_arrive(send: Send, jaeger: Jaeger) -> None:
 
 
 def test_2000_spans_with_2_kilobytes_of_attributes_arrive_whole(
-    transport: str, jaeger: Jaeger
+    transport: str, section: Section, jaeger: Jaeger
 ) -> None:
-    name, options = section(transport, jaeger)
+    name, options = section
     tracing = bentotrace.build(
         {
             "exporter_type": name,

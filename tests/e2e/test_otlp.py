@@ -14,14 +14,16 @@ import pytest
 import urllib3
 from attrs import evolve, frozen
 
+from ..ports import free_ports
 from .backends import Jaeger, JaegerSpan, JaegerTrace, Log, Reference, Tag
-from .processes import LOOPBACK, free_ports, running
+from .processes import LOOPBACK, running
 
 pytestmark = pytest.mark.e2e
 
 CONFIG = """\
 tracing:
-  exporter_type: otlp
+  exporter_type: {exporter}
+  {exporter}: {options}
   sample_rate: 1.0
   excluded_urls: /healthz,/status
   resource:
@@ -33,10 +35,9 @@ tracing:
       canary: true
       share: 0.25
       zones: [a, b]
-  otlp:
-    protocol: {protocol}
-    endpoint: {endpoint}
 """
+
+Destination = tuple[str, Mapping[str, Any]]
 
 REMOTE_PARENT = "00f067aa0ba902b7"
 TYPES = {str: "string", bool: "bool", int: "int64", float: "float64"}
@@ -71,14 +72,15 @@ class Service:
 
 @contextmanager
 def running_service(
-    directory: Path, jaeger: Jaeger, protocol: str, *arguments: str
+    directory: Path, exporter: str, options: Mapping[str, Any], *arguments: str
 ) -> Iterator[Service]:
-    """Run the service under uvicorn with a file that sends its traces to the server."""
+    """Run the service under uvicorn with a file that sends its traces by an exporter."""
     name = f"iris-{secrets.token_hex(4)}"
-    endpoint = jaeger.url(jaeger.otlp_http if protocol == "http" else jaeger.otlp_grpc)
     config, record = directory / "tracing.yaml", directory / "record.jsonl"
-    config.write_text(CONFIG.format(service=name, protocol=protocol, endpoint=endpoint), "utf-8")
-    (port,) = free_ports(1)
+    # JSON is YAML.
+    text = CONFIG.format(service=name, exporter=exporter, options=json.dumps(options))
+    config.write_text(text, "utf-8")
+    (port,) = free_ports()
     url = f"http://{LOOPBACK}:{port}"
     command = [sys.executable, "-m", "uvicorn", "service:app", "--host", LOOPBACK]
     with running(
@@ -108,10 +110,30 @@ class Run:
         return [span for span in self.service.recorded() if span["trace_id"] == trace_id]
 
 
-@pytest.fixture(scope="module", params=["http", "grpc"])
-def run(
-    request: pytest.FixtureRequest, jaeger: Jaeger, tmp_path_factory: pytest.TempPathFactory
-) -> Run:
+@pytest.fixture(scope="module", params=["http", "grpc", "kafka"])
+def way(request: pytest.FixtureRequest) -> str:
+    """How the spans reach Jaeger."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def jaeger(way: str, jaeger: Jaeger, request: pytest.FixtureRequest) -> Jaeger:
+    """Give the Jaeger that they reach."""
+    found: Jaeger = request.getfixturevalue("kafka_jaeger") if way == "kafka" else jaeger
+    return found
+
+
+@pytest.fixture(scope="module")
+def destination(way: str, jaeger: Jaeger, request: pytest.FixtureRequest) -> Destination:
+    """Give the exporter and its options."""
+    if way == "kafka":
+        return "kafka", {"brokers": request.getfixturevalue("kafka").address}
+    endpoint = jaeger.url(jaeger.otlp_http if way == "http" else jaeger.otlp_grpc)
+    return "otlp", {"protocol": way, "endpoint": endpoint}
+
+
+@pytest.fixture(scope="module")
+def run(destination: Destination, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Send requests to a service, the last one right before its SIGTERM."""
     directory = tmp_path_factory.mktemp("service")
     given = {name: secrets.token_hex(16) for name in ("continued", "excluded", "unsampled")}
@@ -119,7 +141,7 @@ def run(
         name: f"00-{trace_id}-{REMOTE_PARENT}-{'00' if name == 'unsampled' else '01'}"
         for name, trace_id in given.items()
     }
-    with running_service(directory, jaeger, request.param) as service:
+    with running_service(directory, *destination) as service:
         answers = {
             "predicted": service.request("POST", "/predict"),
             "failed": service.request("GET", "/boom"),
@@ -220,8 +242,6 @@ def test_names_parents_and_kinds_are_those_of_the_code(run: Run, jaeger: Jaeger)
     assert run.answers["predicted"][0] == 200
     assert family(trace) == {
         "POST /predict": None,
-        "POST /predict http receive": "POST /predict",
-        "POST /predict http send": "POST /predict",
         "validate": "POST /predict",
         "fetch model": "POST /predict",
         "classify": "POST /predict",
@@ -342,14 +362,14 @@ def test_excluded_and_unsampled_requests_leave_no_trace(run: Run, jaeger: Jaeger
     assert {span["trace_id"] for span in run.service.recorded()} == sent
 
 
-def test_the_status_counts_what_was_sent(run: Run) -> None:
+def test_the_status_counts_what_was_sent(run: Run, destination: Destination) -> None:
     spans = [run.recorded(run.trace_ids[name]) for name in ("predicted", "failed")]
     sent = sum(map(len, spans))
     code, status = run.answers["counted"]
 
     assert code == 200
     assert status["flushed"] is True
-    assert status["exporter"] == "otlp"
+    assert status["exporter"] == destination[0]
     assert (status["ended"], status["exported"]) == (sent, sent)
     assert (status["failed"], status["dropped"], status["pending"]) == (0, 0, 0)
     assert status["last_error"] is None
@@ -362,12 +382,11 @@ def test_the_service_ends_in_good_order_and_says_nothing_bad(run: Run) -> None:
     assert "WARNING" not in run.log
 
 
-@pytest.mark.parametrize("protocol", ["http", "grpc"])
 def test_a_process_that_exits_by_itself_loses_nothing_without_being_told(
-    protocol: str, jaeger: Jaeger, tmp_path: Path
+    destination: Destination, jaeger: Jaeger, tmp_path: Path
 ) -> None:
     # Without a lifespan the service does not shut tracing down: what is left is the exit hook.
-    with running_service(tmp_path, jaeger, protocol, "--lifespan", "off") as service:
+    with running_service(tmp_path, *destination, "--lifespan", "off") as service:
         _, answer = service.request("POST", "/predict")
         exit_code = service.end(signal.SIGINT)
 

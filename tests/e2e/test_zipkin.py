@@ -16,8 +16,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 import bentotrace
+from bentotrace.discovery.registry import load
 from bentotrace.plugin import BuildContext
-from bentotrace.registry import load
 
 from .backends import Zipkin
 
@@ -30,20 +30,49 @@ SCOPE_TAGS = {
     "otel.library.version": "1.2.3",
 }
 
+Section = tuple[str, dict[str, Any]]
 Send = Callable[[Sequence[ReadableSpan]], None]
 
 
-@pytest.fixture(params=["none", "gzip"])
-def send(request: pytest.FixtureRequest, zipkin: Zipkin) -> Send:
-    """Hands spans to the exporter that the plugin makes of the configuration."""
-    options = {
+@pytest.fixture(params=["uncompressed", "gzip", "kafka"])
+def way(request: pytest.FixtureRequest) -> str:
+    """How the spans reach Zipkin."""
+    return str(request.param)
+
+
+@pytest.fixture
+def zipkin(way: str, zipkin: Zipkin, request: pytest.FixtureRequest) -> Zipkin:
+    """Give the Zipkin that they reach."""
+    found: Zipkin = request.getfixturevalue("kafka_zipkin") if way == "kafka" else zipkin
+    return found
+
+
+@pytest.fixture
+def local(way: str) -> dict[str, Any]:
+    """Give the address of the service in a span; Kafka's exporter has no options for it."""
+    return {} if way == "kafka" else LOCAL
+
+
+@pytest.fixture
+def section(way: str, zipkin: Zipkin, request: pytest.FixtureRequest) -> Section:
+    """Give the exporter and its options."""
+    if way == "kafka":
+        kafka = request.getfixturevalue("kafka")
+        return "kafka", {"brokers": kafka.address, "encoding": "zipkin_json"}
+    return "zipkin", {
         "endpoint": zipkin.url,
-        "compression": request.param,
+        "compression": "gzip" if way == "gzip" else "none",
         "local_node_ipv4": "192.0.2.1",
         "local_node_ipv6": "2001:db8::1",
         "local_node_port": 8080,
     }
-    config = bentotrace.load_config({"exporter_type": "zipkin", "zipkin": options})
+
+
+@pytest.fixture
+def send(way: str, section: Section) -> Send:
+    """Hands spans to the exporter that the plugin makes of the configuration."""
+    name, options = section
+    config = bentotrace.load_config({"exporter_type": name, name: options})
 
     def send(spans: Sequence[ReadableSpan]) -> None:
         told = []
@@ -53,10 +82,11 @@ def send(request: pytest.FixtureRequest, zipkin: Zipkin) -> Send:
             service_name="",
             report=lambda outcome, count: told.append((outcome, count)),
         )
-        exporter = load("zipkin").create(config.exporters[0].options, context)
+        exporter = load(name).create(config.exporters[0].options, context)
         result = exporter.export(spans)
         exporter.shutdown()
-        assert [(outcome.status, count) for outcome, count in told] == [("202", len(spans))]
+        status = None if way == "kafka" else "202"
+        assert [(outcome.status, count) for outcome, count in told] == [(status, len(spans))]
         assert result is SpanExportResult.SUCCESS
 
     return send
@@ -87,7 +117,9 @@ def span(trace_id: int, span_id: int, **changes: Any) -> ReadableSpan:
 LOCAL = {"ipv4": "192.0.2.1", "ipv6": "2001:db8::1", "port": 8080}
 
 
-def test_what_arrives_is_what_was_sent_field_by_field(send: Send, zipkin: Zipkin) -> None:
+def test_what_arrives_is_what_was_sent_field_by_field(
+    send: Send, local: dict[str, Any], zipkin: Zipkin
+) -> None:
     trace_id = new_trace_id()
     resource = Resource(
         {"service.name": "iris", "service.namespace": "shop", "replica": 2, "canary": True}
@@ -140,7 +172,7 @@ def test_what_arrives_is_what_was_sent_field_by_field(send: Send, zipkin: Zipkin
         "name": "post /classify 北京",
         "timestamp": START // 1000,
         "duration": 5000,
-        "localEndpoint": {"serviceName": "iris", **LOCAL},
+        "localEndpoint": {"serviceName": "iris", **local},
         "tags": {
             **SCOPE_TAGS,
             **process,
@@ -167,7 +199,7 @@ def test_what_arrives_is_what_was_sent_field_by_field(send: Send, zipkin: Zipkin
         "name": "load",
         "timestamp": START // 1000 + 1000,
         "duration": 1,
-        "localEndpoint": {"serviceName": "iris", **LOCAL},
+        "localEndpoint": {"serviceName": "iris", **local},
         "remoteEndpoint": {"serviceName": "models.example.com", "port": 443},
         "tags": {
             **SCOPE_TAGS,
@@ -256,13 +288,16 @@ def test_odd_values_arrive_as_something_sensible(send: Send, zipkin: Zipkin) -> 
     assert attributes["beyond"] == "18446744073709551616"
 
 
-def test_2000_spans_with_2_kilobytes_of_attributes_arrive_whole(zipkin: Zipkin) -> None:
+def test_2000_spans_with_2_kilobytes_of_attributes_arrive_whole(
+    section: Section, zipkin: Zipkin
+) -> None:
+    name, options = section
     tracing = bentotrace.build(
         {
-            "exporter_type": "zipkin",
+            "exporter_type": name,
             "sample_rate": 1,
             "resource": {"attributes": {"service.name": "burst"}},
-            "zipkin": {"endpoint": zipkin.url},
+            name: options,
         }
     )
     tracer = tracing.provider.get_tracer("burst")

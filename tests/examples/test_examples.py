@@ -14,7 +14,7 @@ import pytest
 
 from bentotrace.testing import OTLPHTTPReceiver
 
-from ..programs import ask, finished, started
+from ..programs import ask, finished, started, two_workers
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 BIN = Path(sysconfig.get_path("scripts"))
@@ -60,7 +60,7 @@ Example = Callable[[str], Path]
 
 def test_fastapi_with_uvicorn_workers(example: Example, receiver: OTLPHTTPReceiver) -> None:
     need("click", "fastapi", "uvicorn", "opentelemetry.instrumentation.fastapi")
-    command = [*RUN, BIN / "uvicorn", "app:app", "--workers", "2", "--port", "0"]
+    command = [*RUN, BIN / "uvicorn", "app:app", *two_workers()]
 
     with started(example("fastapi"), *command) as service:
         url = service.wait_for(r"running on (http://\S+)")[1]
@@ -121,7 +121,8 @@ def test_gunicorn_with_preload(example: Example, receiver: OTLPHTTPReceiver) -> 
         url = service.wait_for(r"Listening at: (http://\S+)")[1]
         with ThreadPoolExecutor(4) as threads:
             assert set(threads.map(ask, [f"{url}/books"] * 20)) == {(200, b"/books")}
-        assert service.stop() == 0
+        # gunicorn gives a worker 30 s that got the signal before it was ready for it.
+        assert service.stop(60) == 0
 
     assert {(span.name, span.service_name) for span in receiver.spans} == {("GET /books", "shelf")}
     assert len({span.trace_id for span in receiver.spans}) == 20

@@ -8,9 +8,9 @@ from typing import Any
 
 def guard() -> None:
     """Let what an exporter raises through, and let it raise."""
-    from bentotrace.pipeline.guard import Delivery, Guard
+    from bentotrace.delivery.guard import Guard
 
-    def export(self: Any, batch: Sequence[Any]) -> Delivery:
+    def export(self: Any, batch: Sequence[Any], **options: Any) -> Any:
         self._exporter.export(batch)
         raise ConnectionError("nobody is there")
 
@@ -19,7 +19,7 @@ def guard() -> None:
 
 def exit_bound() -> None:
     """Wait for the exporter, however long it takes."""
-    from bentotrace.pipeline.queue import SpanQueue
+    from bentotrace.delivery.queue import SpanQueue
 
     wait_ended = SpanQueue.wait_ended
 
@@ -31,31 +31,35 @@ def exit_bound() -> None:
 
 def accounting() -> None:
     """Forget what did not arrive."""
-    from bentotrace.pipeline.queue import SpanQueue
+    from attrs import evolve
+
+    from bentotrace.delivery.queue import SpanQueue
 
     settle = SpanQueue.settle
 
-    def forget(self: SpanQueue, exported: int, failed: int, kind: str = "", **more: Any) -> None:
-        settle(self, exported, 0, kind, **more)
+    def forget(self: SpanQueue, result: Any) -> None:
+        settle(self, evolve(result, failed={}))
 
     SpanQueue.settle = forget  # type: ignore[method-assign]
 
 
 def honesty() -> None:
     """Count what failed as exported."""
-    from bentotrace.pipeline.queue import SpanQueue
+    from attrs import evolve
+
+    from bentotrace.delivery.queue import SpanQueue
 
     settle = SpanQueue.settle
 
-    def lie(self: SpanQueue, exported: int, failed: int, kind: str = "", **more: Any) -> None:
-        settle(self, exported + failed, 0, kind, **more)
+    def lie(self: SpanQueue, result: Any) -> None:
+        settle(self, evolve(result, exported=result.exported + result.lost, failed={}))
 
     SpanQueue.settle = lie  # type: ignore[method-assign]
 
 
 def haste() -> None:
     """Export a span where it ends."""
-    from bentotrace.pipeline.processor import BatchProcessor
+    from bentotrace.delivery.processor import BatchProcessor
 
     on_end = BatchProcessor.on_end
 
@@ -68,23 +72,23 @@ def haste() -> None:
 
 def words() -> None:
     """Say nothing of failures."""
-    from bentotrace.pipeline.guard import Guard
+    from bentotrace.delivery.health import FailureLog
 
-    Guard._warn = lambda self, *_: None  # type: ignore[method-assign]
+    FailureLog.warn = lambda self, *_: None  # type: ignore[method-assign]
 
 
 def restraint() -> None:
     """Say every failure as if it were the first."""
-    from bentotrace.pipeline.guard import Guard
+    from bentotrace.delivery.health import FailureLog
 
-    fail = Guard._fail
+    fail = FailureLog.fail
 
-    def tell(self: Guard, error: Any) -> None:
+    def tell(self: FailureLog, error: Any, outcome: Any = None, **kept: int) -> None:
         self._failures = 0
         self._quiet_until = 0.0
-        fail(self, error)
+        fail(self, error, outcome, **kept)
 
-    Guard._fail = tell  # type: ignore[method-assign]
+    FailureLog.fail = tell  # type: ignore[method-assign]
 
 
 def recovery() -> None:
@@ -108,7 +112,7 @@ def pid_check() -> None:
     """Take every process for the one that built."""
     import os
 
-    from bentotrace.pipeline import processor, queue
+    from bentotrace.delivery import processor, queue
 
     built_in = os.getpid()
     processor.getpid = lambda: built_in  # type: ignore[attr-defined]
@@ -117,15 +121,13 @@ def pid_check() -> None:
 
 def end_of_process() -> None:
     """Do nothing when the process ends."""
-    import atexit
+    from bentotrace.delivery import process
 
-    from bentotrace.pipeline import lifetime
-
-    atexit.unregister(lifetime._PROCESS.end)
+    process.end_all = lambda: None
 
 
 def signals() -> None:
     """Leave signals alone."""
-    from bentotrace.pipeline import signals
+    from bentotrace.delivery import process as signals
 
     signals.DEFAULT_SIGNALS = ()

@@ -1,18 +1,24 @@
-"""The runs of the matrix, all of them once, several at a time."""
+"""The runs of the matrix, all of them once, several at a time; services of the promises."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import bentotrace
+
 from ..distributions import Distributions
-from ..servers import Server, make_certificates, running_servers
-from .matrix import CELLS, Cell, Run, run_cell
+from ..servers import Certificates, Server, make_certificates, running_servers
+from .matrix import CELLS, Cell, Run, run_cell, took_too_long
 from .page import PAGE, page_of
+from .promises import AUTHORITIES, SENDERS, Service
+from .relay import Relay, relays
 from .stages import Scene
 from .transports import TRANSPORTS, Transport
 
@@ -50,11 +56,64 @@ def runs(request: pytest.FixtureRequest, scenes: Mapping[Transport, Scene]) -> d
     """
     cells = [cell for cell in CELLS if cell in _wanted(request.session)]
     with ThreadPoolExecutor(AT_A_TIME) as pool:
-        ended = pool.map(lambda cell: run_cell(cell, scenes[cell.transport]), cells)
+        ended = pool.map(lambda cell: _run(cell, scenes[cell.transport]), cells)
         runs = dict(zip(cells, ended, strict=True))
     if os.environ.get(_WRITE) and len(runs) == len(CELLS):
         PAGE.write_text(page_of(PAGE.read_text(encoding="utf-8"), runs), encoding="utf-8")
     return runs
+
+
+def _run(cell: Cell, scene: Scene) -> Run:
+    run = run_cell(cell, scene)
+    # What is slow by itself is slow again.
+    return run_cell(cell, scene) if took_too_long(run) else run
+
+
+@pytest.fixture(params=SENDERS, ids=lambda transport: transport.name)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Transport:
+    """Each transport, without the proxies and authorities of this machine."""
+    for name in list(os.environ):
+        if name in AUTHORITIES or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    logging.getLogger("bentotrace").setLevel(logging.CRITICAL)
+    found: Transport = request.param
+    return found
+
+
+@pytest.fixture
+def relay() -> Iterator[Callable[..., Relay]]:
+    with relays() as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return make_certificates(tmp_path_factory.mktemp("certificates"), "localhost")
+
+
+@pytest.fixture
+def service(transport: Transport) -> Iterator[Callable[..., Service]]:
+    """A function that starts a service, with an endpoint and options of the transport's section."""
+    started: list[Service] = []
+
+    def start(endpoint: str, *, timeout: float = 5.0, **options: Any) -> Service:
+        block = transport.block("localhost", 1)
+        section = block[transport.exporter]
+        name = "collector_endpoint" if transport.exporter == "jaeger" else "endpoint"
+        section[name] = endpoint
+        common = {"compression": options.pop("compression")} if "compression" in options else {}
+        section.update(common)
+        protocol = section.get("protocol")
+        if protocol is None:
+            section.update(options)
+        else:
+            section[protocol] = options
+        started.append(Service(bentotrace.build(block, timeout=timeout)))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.tracing.shutdown(2)
 
 
 def _wanted(session: pytest.Session) -> set[Cell]:

@@ -13,12 +13,12 @@ from urllib.parse import quote, quote_plus
 
 from attrs import Factory, define
 
-from bentotrace import registry
-from bentotrace.config.schema import section_of
-from bentotrace.transport._http_answer import BODY_LIMIT
+from bentotrace.discovery import registry
+from bentotrace.schema.tree import section_of
 from bentotrace.transport._http_failure import _WORDS_LIMIT
-from bentotrace.transport.protobuf import length_delimited, varint
+from bentotrace.transport._http_response import BODY_LIMIT
 
+from ..messages import length_delimited, varint
 from ..servers import Receiver, read_head
 
 USER = "somebody"
@@ -39,8 +39,10 @@ class Planted:
     block: dict[str, Any] = Factory(dict)
     secrets: list[str] = Factory(list)
 
-    def new(self) -> str:
-        self.secrets.append(SPELLINGS[self.spelling].format(len(self.secrets) + 10))
+    def new(self, *, only_ascii: bool = False) -> str:
+        secret = SPELLINGS[self.spelling].format(len(self.secrets) + 10)
+        # gRPC sends nothing else in a header.
+        self.secrets.append(secret.replace("ö", "o") if only_ascii else secret)
         return self.secrets[-1]
 
 
@@ -62,7 +64,8 @@ def plant(spelling: str, origin: str, protocols: Mapping[str, Mapping[str, Any]]
             for step in path[:-1]:
                 above = above.setdefault(step, {})
             if leaf.record.secret and leaf.kind.takes_mapping:
-                above[path[-1]] = {"x-api-key": f"Bearer {planted.new()}", "x-two": planted.new()}
+                first, second = (planted.new(only_ascii="grpc" in path) for _ in range(2))
+                above[path[-1]] = {"x-api-key": f"Bearer {first}", "x-two": second}
             elif leaf.record.secret:
                 above[path[-1]] = planted.new()
             elif path[-1] == "username":
@@ -97,6 +100,11 @@ def forms(secret: str) -> dict[str, str]:
         "html": html.escape(secret),
         "repr": repr(secret)[1:-1],
     }
+
+
+def quotes_of(secrets: list[str]) -> list[str]:
+    """Every form of every secret, once where two forms are the same text."""
+    return list(dict.fromkeys(form for secret in secrets for form in forms(secret).values()))
 
 
 def shown_secrets(output: str, secrets: list[str]) -> list[str]:
@@ -197,7 +205,7 @@ class EchoServer:
 
     def quote_all(self, secrets: list[str]) -> int:
         """Begin to quote these; return how many requests it takes to quote everything."""
-        found = [form for secret in secrets for form in forms(secret).values()]
+        found = quotes_of(secrets)
         self.pairs = itertools.cycle(found)
         return len(found)
 

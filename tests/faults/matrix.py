@@ -13,14 +13,14 @@ from typing import Any, Literal
 
 from attrs import field, frozen
 
-from bentotrace.pipeline.advice import advice_on
+from bentotrace.delivery.advice import advice_on
 
 from .hostile import FAULTS, Fault
 from .processes import PATIENCE, environment
 from .stages import Scene, Site
 from .transports import TRANSPORTS, Transport
 
-__all__ = ["CELLS", "LOADS", "Cell", "Run", "complaints_of", "run_cell"]
+__all__ = ["CELLS", "LOADS", "Cell", "Run", "complaints_of", "run_cell", "took_too_long"]
 
 SHUTDOWN_MARGIN = 1.0
 """Seconds for which the shutdown may take longer than one export."""
@@ -158,7 +158,12 @@ def _count(site: Site, cell: Cell) -> int | None:
 
 def complaints_of(run: Run) -> list[str]:
     """Tell every promise that a run breaks."""
-    return [*_of_time(run), *_of_accounts(run), *_of_words(run)]
+    return [*_of_time(run), *_of_end(run), *_of_accounts(run), *_of_words(run)]
+
+
+def took_too_long(run: Run) -> bool:
+    """Return whether a run took longer than promised, as on a machine that was busy for a moment."""
+    return bool([*_of_time(run)])
 
 
 def _of_time(run: Run) -> Iterator[str]:
@@ -166,6 +171,9 @@ def _of_time(run: Run) -> Iterator[str]:
         yield f"ending a span took {run.pause:.2f} s"
     if run.exit > run.cell.shutdown_timeout + EXIT_SLACK:
         yield f"the process took {run.exit:.1f} s to end"
+
+
+def _of_end(run: Run) -> Iterator[str]:
     if run.code != 0 or "Traceback" in run.log:
         yield f"the process ended with {run.code}: {run.log}"
 

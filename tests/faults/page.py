@@ -18,7 +18,7 @@ _TABLE = re.compile(r"(<!-- runs -->\n).*?(<!-- end -->)", re.DOTALL)
 _PORT = re.compile(r"(?<=127\.0\.0\.1:)\d+")
 _HEAD = (
     "| fault | transport | spans | longest pause, ms | exit, s "
-    "| exported | failed | dropped | what is told |"
+    "| exported | failed | dropped | reason |"
 )
 
 

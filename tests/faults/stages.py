@@ -13,8 +13,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from bentotrace.transport.protobuf import length_delimited, varint
-
+from ..messages import length_delimited, varint
 from ..servers import Certificates, Handler, Server, hang, read_head
 from .transports import Family, Transport
 
@@ -190,7 +189,7 @@ def answers(
                     headers["retry-after"] = str(retry_after)
                 receiver.respond_with(status, headers=headers, body=text.encode(), times=_FOREVER)
             else:
-                metadata = [("grpc-status-details-bin", _retry_info(retry_after))]
+                metadata = [("grpc-status-details-bin", retry_info(retry_after))]
                 receiver.respond_with(
                     code, text, metadata=metadata if retry_after else (), times=_FOREVER
                 )
@@ -199,7 +198,7 @@ def answers(
     return stage
 
 
-def _retry_info(seconds: int) -> bytes:
+def retry_info(seconds: int) -> bytes:
     """Write a ``google.rpc.Status`` that asks to wait."""
     info = length_delimited(1, b"\x08" + varint(seconds))
     detail = length_delimited(1, b"type.googleapis.com/google.rpc.RetryInfo")

@@ -75,3 +75,25 @@ def test_a_process_that_ends_loses_nothing(tmp_path: Path, transport: Transport,
     assert ended.code == code, ended.log
     assert names == {"span": 2000}
     assert warnings_of(ended.log) == []
+
+
+@pytest.mark.parametrize("transport", ANSWERING, ids=lambda transport: transport.name)
+def test_a_process_that_replaces_itself_loses_what_was_not_flushed(
+    tmp_path: Path, transport: Transport
+) -> None:
+    script = """
+        tracing = configure()
+        if "again" not in sys.argv:
+            end("flushed", 2000)
+            assert tracing.flush(60)
+            end("not flushed", 3)
+            os.execv(sys.executable, [sys.executable, __file__, "again"])
+        end("after", 2000)
+    """
+    with transport.receive() as receiver:
+        block = transport.block("127.0.0.1", receiver.port)
+        block["processor"] = {"schedule_delay": 300.0, "shutdown_timeout": 60.0}
+        ended = run_script(dedent(script), block, tmp_path)
+        names = Counter(span.name for span in receiver.spans)
+    assert ended.code == 0, ended.log
+    assert names == {"flushed": 2000, "after": 2000}

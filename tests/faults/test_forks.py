@@ -90,6 +90,26 @@ WAYS = {
             child.join()
             assert child.exitcode == 0
     """,
+    "multiprocessing's forkserver": """
+        import multiprocessing
+        tracing = configure()
+        if __name__ == "__main__":
+            end("before", 10)
+            context = multiprocessing.get_context("forkserver")
+            child = context.Process(target=end, args=("child", 10))
+            child.start()
+            end("after", 10)
+            child.join()
+            assert child.exitcode == 0
+    """,
+    "a pool of concurrent.futures": """
+        import concurrent.futures
+        tracing = configure()
+        end("before", 10)
+        with concurrent.futures.ProcessPoolExecutor(2) as pool:
+            list(pool.map(end, ["child"] * 10))
+        end("after", 10)
+    """,
     "a pool whose children end after one task": """
         import multiprocessing
         tracing = configure()

@@ -12,6 +12,8 @@ from .stages import Scene
 from .transports import TRANSPORTS, Transport
 
 
+# One worker runs all cells, several at a time.
+@pytest.mark.xdist_group("matrix")
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_the_promises_hold(runs: Mapping[Cell, Run], cell: Cell) -> None:
     assert complaints_of(runs[cell]) == []

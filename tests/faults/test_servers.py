@@ -129,7 +129,11 @@ def test_gunicorn_that_builds_before_it_forks_loses_nothing(
 @pytest.mark.parametrize("transport", ANSWERING, ids=lambda transport: transport.name)
 def test_the_workers_of_uvicorn_lose_nothing(tmp_path: Path, transport: Transport) -> None:
     pytest.importorskip("uvicorn", reason="uvicorn is not installed (extra: demo)")
-    command = "uvicorn application:asgi --workers 2 --fd {fd} --lifespan off"
+    command = (
+        "uvicorn application:asgi --workers 2 --fd {fd} --lifespan off "
+        # Under load a worker may be silent for the 5 s after which it is ended.
+        "--timeout-worker-healthcheck 60"
+    )
     with transport.receive() as receiver:
         with serving(command.split(), block_of(transport, receiver.port), tmp_path) as (port, log):
             asked, _ = ask(port, workers=2)

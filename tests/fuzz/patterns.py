@@ -67,7 +67,8 @@ def _text(argument: ast.expr, constants: dict[str, ast.expr]) -> str:
     if isinstance(argument, ast.Name):
         argument = constants.get(argument.id, argument)
     if isinstance(argument, ast.Constant):
-        return str(argument.value)
+        value = argument.value
+        return value.decode() if isinstance(value, bytes) else str(value)
     return f"<{ast.unparse(argument)}>"
 
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from bentotrace_otlp.exporter import _partial_success
 
-from bentotrace.config.header_kind import HEADERS
-from bentotrace.config.kinds import DURATION, PATTERNS
 from bentotrace.config.yaml import resolve_scalar
 from bentotrace.pipeline.urls import URLPatterns
 from bentotrace.redaction import (
@@ -27,15 +25,21 @@ from bentotrace.redaction import (
     without_any_credentials,
     without_credentials,
 )
+from bentotrace.schema.kinds import DURATION, PATTERNS
 from bentotrace.transport._grpc_failure import Failure, attempt_from_failure
-from bentotrace.transport._http_answer import Answer, AnswerReader, NotHTTPError
-from bentotrace.transport._http_failure import attempt_from_answer, parse_retry_after
-from bentotrace.transport._page import visible_text
-from bentotrace.transport.headers import checked_headers
-from bentotrace.transport.protobuf import length_delimited
-from bentotrace.transport.proxy import find_proxy
-from bentotrace.transport.rpc_status import read_rpc_status
+from bentotrace.transport._http_failure import (
+    attempt_from_response,
+    parse_retry_after,
+    visible_text,
+)
+from bentotrace.transport._http_response import NotHTTPError, Response, ResponseReader
+from bentotrace.transport._proxy import find_proxy
+from bentotrace.transport._rpc_status import read_rpc_status
+from bentotrace.transport.headers import GRPC, HTTP, checked_headers
+from bentotrace.transport.options import HEADERS
 
+from ..messages import length_delimited
+from .hostile_texts import HOSTILE, OF_THE_USER
 from .patterns import Use, find_uses
 
 # Doubled each time, so that a cost out of proportion is found before it takes minutes.
@@ -43,84 +47,6 @@ _SIZES = tuple(500 << step for step in range(8))
 _MOST_TIMES_SLOWER = 24
 _FLOOR_SECONDS = 0.02
 _LONGEST_START_SECONDS = 0.25
-
-# By pattern: what is repeated, and what follows it once, to make matching fail late or often.
-_Hostile = Sequence[tuple[str, str]]
-_PERCENT = (("%", ""), ("%A", ""), ("%AF", "x"))
-_SPACED = ((" ", "x"), ("1", "x"), ("1.", "x"), ("1 ", "x"), (".", ""), ("1" * 50 + ".", "1x"))
-_NUMBERS = (("1", "x"), ("1e", ""), (".", "1"), ("1" * 50 + ".", "e"), ("-", "1"), ("0o7", "x"))
-_NAMES = (("a", "\n"), ("-", " "), ("a-", ":"), (":", ""), ("\n", "a"))
-_WORDS = (("security ", ""), ("handshaker ", ""), ("got frame type ", ""), ("timed out", " before"))
-HOSTILE: dict[str, _Hostile] = {
-    "%[0-9A-F]{2}": _PERCENT,
-    r"\\u[0-9a-f]{4}": (("\\", ""), ("\\u", ""), ("\\u00", ""), ("\\u00f6", "x")),
-    r"[\s;,]+": ((" ", "x"), (";x", ""), (", ", "x")),
-    r"[A-Za-z][A-Za-z0-9+.-]*:/+|/+": (("a", ""), ("a:", ""), ("/", "a"), ("a:/", "x")),
-    r"(?<=://)[^/\s]*@": (("://", ""), ("://a", ""), ("://" + "a" * 50, "@"), ("@", "")),
-    r"(?:\[[^\]]*\]|[^:]+)(?::[0-9]*)?": (("[", ""), ("[]", ":"), (":1", "x"), ("a", ":x")),
-    "[/?#]": (("/", ""), ("a", "#")),
-    r"([?&])([^=&#?\s]*)=([^&#\s]+)": (
-        ("?key", ""),
-        ("&key", "="),
-        ("?", "=x"),
-        ("?key=", ""),
-        ("?=", " "),
-    ),
-    r"[-_.]+": (("-", "a"), ("-a", "")),
-    "[^a-z0-9]+": (("-", "a"), ("-a", "")),
-    # Configuration.
-    r"[!#$%&'*+.^_`|~0-9A-Za-z-]+": _NAMES,
-    r"[\r\n\0]": _NAMES,
-    r"[0-9a-z_.-]+": _NAMES,
-    r"[\x00-\x08\x0a-\x1f\x7f]": _NAMES,
-    r"[\x20-\x7e]*": _NAMES,
-    r"([0-9]+(?:\.[0-9]+)?|\.[0-9]+)\s*(ms|s|m|h)?": _SPACED,
-    r"([-+]?[0-9]{1,9}(?:[.,][0-9]{1,9})?)\s*(%?)": _SPACED,
-    r"\{[0-9]*,[0-9]*\}": (("{", ""), ("{1", ""), ("{1,", ""), ("{1,1", ""), ("1", ",")),
-    r"[-+]?[0-9]{1,300}": _NUMBERS,
-    r"[-+]?[0-9]+": _NUMBERS,
-    r"0o[0-7]+|0x[0-9a-fA-F]+": _NUMBERS,
-    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?": _NUMBERS,
-    r"\$\$"
-    r"|\$\{(?:env:)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}\n]*))?\}"
-    r"|(?P<bad>\$\{[^}]*\}?)": (
-        ("$", ""),
-        ("${", ""),
-        ("${a", ""),
-        ("${a:-", ""),
-        ("${a:-b\n", ""),
-        ("${env:a", "}"),
-    ),
-    # What gRPC's core and a server say.
-    r"(?:failed to connect to all addresses|connections to all backends failing)"
-    r"(?:; last error: (?:[A-Z_]+: )?(?:(?:ipv[46]|unix)\S*: )?)?": (
-        ("failed to connect to all addresses; last error: ", ""),
-        ("A", ""),
-        ("ipv4:", " "),
-    ),
-    r"HTTP proxy returned response code (\d{3})": (("HTTP proxy returned response code ", ""),),
-    "handshaker shutdown|FD Shutdown|Timeout occurred|timed out(?! before)": _WORDS,
-    "Endpoint closing": _WORDS,
-    "has expired|not yet valid": _WORDS,
-    "issuer certificate|self.signed|verify the first certificate": _WORDS,
-    "Hostname Verif|not in peer cert": _WORDS,
-    "WRONG_VERSION_NUMBER": _WORDS,
-    "http1.x server|got frame type (?:79|80)|selected ALPN": _WORDS,
-    # A request.
-    r"(?:\(\?[a-zA-Z]+\))?\^?/": (("(?a)", ""), ("(?" + "a" * 50, ""), ("^", "/")),
-    r"[\w:/.~%+,=-]+": (("a", "?"), ("/a", " ")),
-    "[0-9a-f]+": (("0", "x"),),
-}
-
-# Made while the program runs, of what the person who configures it wrote.
-OF_THE_USER = {
-    ("bentotrace/config/kinds.py", "<text>"),
-    ("bentotrace/pipeline/urls.py", "<pattern>"),
-    (
-        "bentotrace/pipeline/urls.py",
-        "<'|'.join((f'({text})' for text in texts)) if joined else texts[0]>",
-    ),
-}
 
 USES = [use for use in find_uses() if (use.source, use.pattern) not in OF_THE_USER]
 
@@ -202,12 +128,12 @@ REDACTION = Redaction(
 )
 
 
-def answer(kind: str) -> Callable[[str], object]:
+def response(kind: str) -> Callable[[str], object]:
     def read(text: str) -> object:
         headers = {"content-type": kind, "location": text, "retry-after": text}
         return [
-            attempt_from_answer(
-                Answer(status, text, headers, text.encode(), True, False), REDACTION
+            attempt_from_response(
+                Response(status, text, headers, text.encode(), True, False), REDACTION
             )
             for status in (200, 302, 401, 503)
         ]
@@ -235,7 +161,7 @@ def reading(chunk: int) -> Callable[[bytes], object]:
 
     def read(data: bytes) -> object:
         pieces = iter([data[at : at + chunk] for at in range(0, len(data), chunk)])
-        reader = AnswerReader(lambda _size: next(pieces, b""))
+        reader = ResponseReader(lambda _size: next(pieces, b""))
         try:
             return reader.read_body(reader.read_head())
         except (NotHTTPError, OSError):
@@ -273,13 +199,17 @@ READERS: dict[str, Callable[[str], object]] = {
     "without_any_credentials": without_any_credentials,
     "url_secrets": url_secrets,
     "parse_retry_after": parse_retry_after,
-    "text/plain": answer("text/plain"),
-    "text/html": answer("text/html"),
-    "application/json": answer("application/json"),
-    "application/x-protobuf": answer("application/x-protobuf"),
+    "text/plain": response("text/plain"),
+    "text/html": response("text/html"),
+    "application/json": response("application/json"),
+    "application/x-protobuf": response("application/x-protobuf"),
     "gRPC": grpc_failure,
     "excluded_urls": lambda text: URLPatterns(["/healthz", "live"]).find({"http.target": text}),
-    "a header": lambda text: checked_headers({"x-a": text.strip("\x00").replace("\ufffd", "")}),
+    "a header": lambda text: checked_headers(
+        {"x-a": text.strip("\x00").replace("\ufffd", "")}, HTTP
+    ),
+    "a header's name": lambda text: checked_headers({text: "x"}, HTTP),
+    "metadata": lambda text: checked_headers({"x-a": text}, GRPC),
 }
 
 
@@ -383,9 +313,9 @@ def test_a_list_of_patterns_is_read_in_linear_time() -> None:
     ids=range(8),
 )
 def test_the_status_decides_whatever_the_words_are(kind: str, body: bytes, status: int) -> None:
-    expected = attempt_from_answer(Answer(status, "X", {}, b"", True, False), REDACTION)
+    expected = attempt_from_response(Response(status, "X", {}, b"", True, False), REDACTION)
     headers = {"content-type": kind, "retry-after": "9" * 60_000}
-    attempt = attempt_from_answer(Answer(status, "X", headers, body, True, False), REDACTION)
+    attempt = attempt_from_response(Response(status, "X", headers, body, True, False), REDACTION)
     assert (attempt.kind, attempt.retryable, attempt.delay) == (
         expected.kind,
         expected.retryable,

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bentotrace import registry
 from bentotrace.config.load import load_config
 from bentotrace.config.options import TracingOptions
-from bentotrace.config.schema import section_of
+from bentotrace.discovery import registry
 from bentotrace.exceptions import ConfigError
+from bentotrace.schema.tree import section_of
 
 GOOD = b"""\
 tracing: &block

@@ -20,7 +20,6 @@ PACKAGES = {
     "bentotrace_otlp",
     "bentotrace_zipkin",
 }
-START = "bentotrace_bentoml.pth"
 NOT_AT_RUN_TIME = {"protobuf", "googleapis-common-protos", "requests", "thrift"}
 
 
@@ -44,7 +43,7 @@ def metadata(wheel: Path) -> Message:
 def test_the_wheel_holds_the_packages_and_nothing_else(names: list[str]) -> None:
     top = {name.split("/")[0] for name in names}
 
-    assert {name for name in top if not name.endswith(".dist-info")} == {*PACKAGES, START}
+    assert {name for name in top if not name.endswith(".dist-info")} == PACKAGES
 
 
 def test_every_module_of_the_source_is_in_the_wheel(names: list[str], root: Path) -> None:
@@ -56,6 +55,13 @@ def test_every_module_of_the_source_is_in_the_wheel(names: list[str], root: Path
     }
 
     assert sources <= set(names)
+
+
+def test_the_templates_of_an_exporter_are_in_the_wheel(names: list[str], root: Path) -> None:
+    templates = {str(path.relative_to(root)) for path in (root / "bentotrace").rglob("*.jinja")}
+
+    assert len(templates) > 10
+    assert templates <= set(names)
 
 
 def test_the_wheel_says_that_it_is_typed(names: list[str]) -> None:
@@ -91,7 +97,7 @@ def test_the_extras_have_the_names_people_know(metadata: Message) -> None:
     extras = set(metadata.get_all("Provides-Extra") or ())
 
     exporters = {"jaeger", "otlp", "zipkin"}
-    known = {"all", "bentoml", "cli", "demo", "grpc", "instrument", "testing", "upstream"}
+    known = {"all", "bentoml", "cli", "demo", "grpc", "instrument", "testing", "ui", "upstream"}
     assert known <= extras
     assert exporters <= extras
     assert {f"tracing-{name}" for name in exporters} <= extras
@@ -129,8 +135,7 @@ def test_the_sdist_holds_what_a_packager_needs(sdist: Path) -> None:
     with tarfile.open(sdist) as file:
         names = {name.partition("/")[2] for name in file.getnames()}
 
-    top = {"LICENSE", "README.md", "setup.cfg", "setup.py", "pyproject.toml"}
-    assert top | {f"bentotrace/integrations/bentoml/{START}"} <= names
+    assert {"LICENSE", "README.md", "setup.cfg", "setup.py", "pyproject.toml"} <= names
     assert "bentotrace/__init__.py" in names
     assert "plugins/bentotrace_otlp/__init__.py" in names
 

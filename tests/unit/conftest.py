@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ..distributions import Distributions
+from ..ports import free_ports
 from ..servers import (
     Certificates,
     Handler,
@@ -70,8 +70,8 @@ def hang_fixture() -> Handler:
 @pytest.fixture
 def free_port() -> int:
     """A port on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    (port,) = free_ports()
+    return port
 
 
 @pytest.fixture(scope="session")

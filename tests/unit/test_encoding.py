@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from typing import Any
 
 import pytest
@@ -13,16 +14,19 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from bentotrace.encoding import (
     MAX_FLOAT,
-    Known,
+    BoundedCache,
     group_by_resource,
     json_text,
     number_text,
     plain_attributes,
-    shown,
+    read_fields,
+    safe_str,
     to_bytes,
     to_microseconds,
     varint,
 )
+
+from ..messages import length_delimited
 
 
 def test_spans_are_grouped_by_equal_resources_in_their_order() -> None:
@@ -41,7 +45,7 @@ def test_spans_are_grouped_by_equal_resources_in_their_order() -> None:
 
 def test_known_makes_each_once_and_stays_small() -> None:
     made: list[int] = []
-    known: Known[int, int] = Known(lambda key: made.append(key) or key * 2)  # type: ignore[func-returns-value]
+    known: BoundedCache[int, int] = BoundedCache(lambda key: made.append(key) or key * 2)  # type: ignore[func-returns-value]
 
     assert [known[5], known[5]] == [10, 10]
     assert made == [5]
@@ -99,10 +103,14 @@ def test_what_the_sdk_makes_of_a_sequence_has_the_same_json(values: list[Any]) -
 
 
 def test_endless_nesting_ends_in_text() -> None:
-    endless: list[Any] = []
-    endless.append(endless)
+    endless: list[Any] = [1]
+    endless += [endless, endless]
+    deep: list[Any] = []
+    for _ in range(100):
+        deep = [deep]
 
-    assert json_text(endless).startswith("[" * 32 + '"[')
+    assert json_text(endless) == '[1,"[1, [...], [...]]","[1, [...], [...]]"]'
+    assert json_text(deep).startswith("[" * 32 + '"[')
 
 
 def test_what_cannot_be_shown_is_named() -> None:
@@ -110,7 +118,7 @@ def test_what_cannot_be_shown_is_named() -> None:
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert shown(Broken()) == "<Broken>"
+    assert safe_str(Broken()) == "<Broken>"
 
 
 def test_lone_surrogates_become_question_marks() -> None:
@@ -129,3 +137,55 @@ def test_a_varint_has_seven_bits_to_a_byte_and_no_byte_too_many(number: int) -> 
     assert sum((byte & 0x7F) << 7 * at for at, byte in enumerate(written)) == number
     assert [byte >> 7 for byte in written] == [1] * (len(written) - 1) + [0]
     assert written[-1] or written == b"\0"
+
+
+@given(st.integers(0, (1 << 64) - 1), st.integers(1, (1 << 29) - 1))
+def test_a_varint_is_read_back(value: int, number: int) -> None:
+    assert list(read_fields(varint(number << 3) + varint(value))) == [(number, 0, value)]
+
+
+def test_every_wire_type_is_read_in_order() -> None:
+    message = (
+        length_delimited(2, b"text")
+        + b"\x09"
+        + struct.pack("<d", 1.5)
+        + b"\x1d"
+        + struct.pack("<i", -2)
+        + length_delimited(2, b"")
+        + b"\x20\x07"
+    )
+    assert list(read_fields(message)) == [
+        (2, 2, b"text"),
+        (1, 1, struct.pack("<d", 1.5)),
+        (3, 5, struct.pack("<i", -2)),
+        (2, 2, b""),
+        (4, 0, 7),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("garbage", "flaw"),
+    [
+        (b"\x80", "inside a varint"),
+        (b"\x08", "inside a varint"),
+        (b"\x08" + b"\xff" * 10 + b"\x01", "longer than 10"),
+        (b"\x12\x05abc", "inside a field"),
+        (b"\x09abc", "inside a field"),
+        (b"\x0b", "wire type 3"),
+        (b"\x0f", "wire type 7"),
+        (b"\x00\x00", "field number 0"),
+        (b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "inside a field"),
+    ],
+)
+def test_garbage_is_refused(garbage: bytes, flaw: str) -> None:
+    with pytest.raises(ValueError, match=flaw):
+        list(read_fields(garbage))
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_but_a_value_error(data: bytes) -> None:
+    try:
+        total = sum(1 for _ in read_fields(data))
+    except ValueError:
+        return
+    assert total <= len(data)

@@ -10,7 +10,7 @@ import sys
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bentotrace._secret_forms import forms_of
@@ -263,7 +263,10 @@ def test_named_secrets_are_hidden_at_any_depth() -> None:
 SECRETS = st.text(min_size=6, max_size=40).filter(lambda text: len(text.strip()) >= 6)
 
 
+@pytest.mark.one_python
 @given(secret=SECRETS, before=st.text(max_size=300), after=st.text(max_size=50))
+# One secret has hundreds of forms.
+@settings(deadline=None)
 def test_no_form_of_a_secret_of_six_characters_is_in_a_line(
     secret: str, before: str, after: str
 ) -> None:

@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
-from bentotrace import registry
 from bentotrace.config.load import load_config
-from bentotrace.config.schema import section_of
+from bentotrace.discovery import registry
 from bentotrace.exceptions import ConfigError
+from bentotrace.schema.tree import section_of
+
+pytestmark = pytest.mark.one_python
 
 SECRET = "zq9secret9qz"
 USER = "somebody"

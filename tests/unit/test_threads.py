@@ -21,7 +21,7 @@ def test_a_wait_ends_when_the_condition_holds() -> None:
         done.set()
         signal_.notify()
 
-    threads.start_thread(finish, "finish")
+    threads.make_thread(finish, "finish").start()
 
     assert signal_.wait_for(done.is_set, 10)
 
@@ -30,9 +30,11 @@ def test_all_who_wait_are_woken() -> None:
     signal_, done = Signal(), threading.Event()
     ended: list[bool] = []
     waiting = [
-        threads.start_thread(lambda: ended.append(signal_.wait_for(done.is_set, 10)), "waits")
+        threads.make_thread(lambda: ended.append(signal_.wait_for(done.is_set, 10)), "waits")
         for _ in range(8)
     ]
+    for thread in waiting:
+        thread.start()
     time.sleep(0.05)
 
     done.set()
@@ -45,7 +47,7 @@ def test_all_who_wait_are_woken() -> None:
 
 def test_a_notification_without_the_change_ends_no_wait() -> None:
     signal_ = Signal()
-    threads.start_thread(lambda: (time.sleep(0.02), signal_.notify()), "notifies")
+    threads.make_thread(lambda: (time.sleep(0.02), signal_.notify()), "notifies").start()
     begin = time.monotonic()
 
     assert not signal_.wait_for(lambda: False, 0.2)
@@ -87,7 +89,9 @@ def test_what_blocks_is_called_where_it_stands() -> None:
 
 def test_no_thread_is_older_than_a_patch_that_never_was() -> None:
     old: list[bool] = []
-    threads.start_thread(lambda: old.append(threads.started_before_patch()), "asks").join(10)
+    thread = threads.make_thread(lambda: old.append(threads.started_before_patch()), "asks")
+    thread.start()
+    thread.join(10)
     assert old == [False]
     assert not threads.started_before_patch()
 

@@ -18,7 +18,7 @@ from bentotrace.testing import (
     ReceivedSpan,
     ZipkinReceiver,
 )
-from bentotrace.testing.http_server import Answer, HTTPReceiver
+from bentotrace.testing.http_server import HTTPReceiver, Response
 
 Receiver = Any
 
@@ -26,11 +26,11 @@ Receiver = Any
 class ZipkinProtoReceiver(HTTPReceiver):
     """Receives Zipkin's protobuf, which only upstream sends, and reads it with their messages."""
 
-    _path = "/api/v2/spans"
-    _content_types = frozenset({"application/x-protobuf"})
-    _success = Answer(202)
+    path = "/api/v2/spans"
+    content_types = frozenset({"application/x-protobuf"})
+    success = Response(202)
 
-    def _decode(self, body: bytes) -> list[ReceivedSpan]:
+    def decode(self, body: bytes) -> list[ReceivedSpan]:
         from opentelemetry.exporter.zipkin.proto.http.v2.gen import zipkin_pb2
 
         return [

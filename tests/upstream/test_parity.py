@@ -38,8 +38,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 import bentotrace
+from bentotrace.discovery.registry import load
 from bentotrace.plugin import BuildContext
-from bentotrace.registry import load
 from bentotrace.testing import (
     JaegerGRPCReceiver,
     JaegerHTTPReceiver,

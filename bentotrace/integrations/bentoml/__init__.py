@@ -1,4 +1,4 @@
-"""BentoML 1.4: its services are traced by bentotrace.
+"""Trace the services of BentoML 1.4 with bentotrace.
 
 ::
 
@@ -6,7 +6,7 @@
 
     tracing.install()  # at the top of service.py
 
-Without a line of code: ``BENTOTRACE_BENTOML=true bentoml serve``.
+Without a change of code: ``bentotrace run -- bentoml serve``.
 """
 
 from __future__ import annotations
@@ -20,21 +20,20 @@ __all__ = ["install"]
 
 
 def install(source: Source = None, **overrides: Any) -> None:
-    """Let bentotrace trace the services of this process, and of the workers that serve them.
+    """Trace the services of this process and of its workers, in place of BentoML's own tracing.
 
-    BentoML's own tracing is not used any more: a service's tracer provider is bentotrace's, and its
-    configuration comes from ``source``, completed with ``@bentoml.service(tracing={...})``. The
-    configuration of every service is checked before workers are started. Calling it again replaces
-    the arguments, if there are any.
+    A service's configuration comes from ``source``, completed with
+    ``@bentoml.service(tracing={...})``, and is checked before workers start. A later call with
+    arguments replaces them.
 
     Args:
         source: as for :func:`bentotrace.configure`.
         overrides: as for :func:`bentotrace.configure`.
 
     Raises:
-        ImportError: BentoML is not installed, or is not laid out as version 1.4 is.
+        ImportError: BentoML is not installed, or has another layout than version 1.4.
     """
-    # BentoML takes seconds to import.
+    # Importing BentoML takes seconds.
     from bentotrace.integrations.bentoml.hooks import hook
 
     hook(source, overrides)

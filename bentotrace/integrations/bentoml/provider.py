@@ -1,4 +1,4 @@
-"""The tracer provider that BentoML is given."""
+"""The tracer provider that a BentoML service gets."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from typing import Any
 
 from opentelemetry import trace as trace_api
 
-from bentotrace.integrations._unrecorded_span import UnrecordedSpan
+from bentotrace.integrations._requests import UnrecordedSpan
 
 __all__ = ["ServiceTracerProvider"]
 
 
 class ServiceTracerProvider(trace_api.TracerProvider):
-    """Has spans that are not recorded tell their context as recorded ones do.
+    """A tracer provider whose unrecorded spans have an attribute ``context``, too.
 
-    BentoML takes a request's id from ``span.context``, which only the SDK's recorded spans have.
-    Its own sampler records every span for that, whether it is sent or not, and pays for it.
+    BentoML reads a request's id from ``span.context``, which only the SDK's recorded spans have;
+    its own sampler therefore records every span.
     """
 
     def __init__(self, provider: trace_api.TracerProvider) -> None:
         self._provider = provider
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> trace_api.Tracer:
-        """Give a tracer of the provider within."""
+        """Return a tracer of the wrapped provider."""
         return _Tracer(self._provider.get_tracer(*args, **kwargs))
 
     def __getattr__(self, name: str) -> Any:
-        """Give what else the provider within has, ``add_span_processor`` say."""
+        """Return another attribute of the wrapped provider, such as ``add_span_processor``."""
         return getattr(self._provider, name)
 
 

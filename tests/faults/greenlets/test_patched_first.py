@@ -141,7 +141,8 @@ def test_spans_may_end_in_the_loop_itself(tmp_path: Path, first: str, transport:
 def test_a_receiver_that_hangs_holds_up_no_greenlet(
     tmp_path: Path, first: str, transport: Transport
 ) -> None:
-    assert longest_pause(first, transport, tmp_path) < 2.0
+    # The timeout of an export is longer.
+    assert longest_pause(first, transport, tmp_path) < 3.0
 
 
 @pytest.mark.parametrize("first", NAMES, ids=NAMES.values())

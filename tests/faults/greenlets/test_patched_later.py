@@ -75,13 +75,17 @@ WORK = """
     spawn(tick)
     sleep(0)
 
+    finished = []
+
     def work():
         for _ in range(20):
             end("late", 5)
             sleep(0.001)
+        finished.append(None)
 
     workers = [spawn(work) for _ in range(5)]
-    sleep(0.3)
+    while len(finished) < len(workers):
+        sleep(0.01)
 """
 FLUSH = """
     flushed = tracing.flush(20)
@@ -158,14 +162,17 @@ IN_THE_EXPORTER = """
     sleep(20)
 """
 IDLE = """
+    idle, begin_to_idle = os.pipe()
     if os.fork() == 0:
-        time.sleep(1.5)
+        os.read(idle, 1)
+        time.sleep(0.5)
         os.kill(os.getppid(), 15)
         os._exit(0)
     {patch}
     from {library} import sleep
     tracing = configure()
     end("late", 5)
+    os.write(begin_to_idle, b"x")
     sleep(100)
 """
 WITHOUT_THREADS = """
@@ -200,7 +207,7 @@ def test_spans_arrive_and_the_loop_goes_on_whatever_the_order(
     assert ended.code == 0, ended.log
     flushed, longest = json.loads(ended.output)
     assert flushed
-    assert longest < 1.0
+    assert longest < 3.0
     if transport is not UDP:
         assert names == Counter(early=early_spans(steps), late=500)
     assert warnings_of(ended.log) == []
@@ -224,8 +231,9 @@ def test_a_receiver_that_hangs_holds_up_neither_the_loop_nor_the_end(
         ended = run_script(script(library, steps, SHUTDOWN), block, tmp_path)
     assert ended.code == 0, ended.log
     took, longest, spans, account = json.loads(ended.output)
-    assert took < 3.0
-    assert longest < 1.0
+    # Without a bound, the receiver would hold them up for 10 s.
+    assert took < 8.0
+    assert longest < 5.0
     assert spans == sum(account) == 500 + early_spans(steps)
 
 
@@ -236,7 +244,7 @@ def test_a_span_that_is_being_exported_while_the_process_is_patched_arrives_once
 ) -> None:
     require(library)
     with OTLP_HTTP.receive() as receiver:
-        receiver.respond_with(status, delay=1.0)
+        receiver.respond_with(status, delay=3.0)
         block = OTLP_HTTP.block("127.0.0.1", receiver.port)
         block["processor"] = {"schedule_delay": 0.01}
         text = script(library, ["build", "early", "wait", "patch"], FLUSH)
@@ -245,7 +253,7 @@ def test_a_span_that_is_being_exported_while_the_process_is_patched_arrives_once
     assert ended.code == 0, ended.log
     flushed, longest = json.loads(ended.output)
     assert flushed
-    assert longest < 1.0
+    assert longest < 2.5
     assert names == {"early": 1, "late": 500}
     assert warnings_of(ended.log) == []
 
@@ -257,9 +265,11 @@ def test_a_spool_goes_on_whatever_the_order(library: str, order: str, tmp_path: 
     steps = ORDERS[order]
     with OTLP_HTTP.receive() as receiver:
         if "flush" not in steps:
-            receiver.respond_with(503, times=2)
+            # The spool repeats these exports; the transport would repeat those of a 503.
+            receiver.respond_with(500, times=2)
         block = OTLP_HTTP.block("127.0.0.1", receiver.port)
-        block |= {"timeout": 0.2, "spool": {"path": str(tmp_path / "spool")}}
+        # An export that ran into its timeout could arrive twice.
+        block |= {"timeout": 20.0, "spool": {"path": str(tmp_path / "spool")}}
         text = script(library, steps, FLUSH).replace(
             "flushed = tracing.flush(20)",
             "flushed = any(tracing.flush(5) for _ in range(8))",
@@ -269,7 +279,7 @@ def test_a_spool_goes_on_whatever_the_order(library: str, order: str, tmp_path: 
     assert ended.code == 0, ended.log
     flushed, longest = json.loads(ended.output)
     assert flushed
-    assert longest < 1.0
+    assert longest < 3.0
     assert names == Counter(early=early_spans(steps), late=500)
 
 
@@ -316,7 +326,8 @@ def test_a_signal_ends_an_idle_process_at_once(library: str, tmp_path: Path) -> 
         took = time.monotonic() - begin
         names = Counter(span.name for span in receiver.spans)
     assert ended.code == -15, ended.log
-    assert took < 15.0
+    # The sleep of eventlet's loop is up to a minute.
+    assert took < 40.0
     assert names == {"late": 5}
 
 

@@ -94,7 +94,7 @@ def test_workers_of_gunicorn_answer_and_lose_nothing(
         with serving(command, block, tmp_path, configures=start == "configure") as (port, log):
             asked, longest = ask(port, workers=2)
         names = Counter(span.name for span in receiver.spans)
-    assert longest < 2.0
+    assert longest < 4.0
     if transport is not UDP:
         assert names == {"load": 1 if preload else 2, "request": asked}
     assert warnings_of(log.read_text(encoding="utf-8")) == []
@@ -119,7 +119,7 @@ def test_workers_of_gunicorn_answer_while_the_receiver_hangs(
             _, longest = ask(port, workers=2)
             began = time.monotonic()
         took = time.monotonic() - began
-    assert longest < 2.0
+    assert longest < 4.0
     assert took < 10.0
 
 

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from bentotrace.testing import OTLPHTTPReceiver
+from bentotrace.testing import OTLPHTTPReceiver, ReceivedSpan
 
 Write = Callable[[str, str], Path]
 
@@ -37,3 +37,27 @@ def write(directory: Path) -> Write:
         return path
 
     return write
+
+
+@pytest.fixture
+def variables(receiver: OTLPHTTPReceiver) -> dict[str, str]:
+    """Gives the variables by which a service sends every span of its requests."""
+    return {
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint.removesuffix("/v1/traces"),
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_TRACES_SAMPLER": "parentbased_always_on",
+        "OTEL_PYTHON_EXCLUDED_URLS": "/readyz,/schema.json",
+    }
+
+
+def named(spans: Iterable[ReceivedSpan], name: str) -> dict[str, ReceivedSpan]:
+    """Give the spans of a name by their ids."""
+    return {span.span_id: span for span in spans if span.name == name}
+
+
+def of_requests(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:
+    """Give the spans that are not of the start of a worker."""
+    found = list(spans)
+    starts = {span.trace_id for span in found if span.name.startswith("start ")}
+    return [span for span in found if span.trace_id not in starts]

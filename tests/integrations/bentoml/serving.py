@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,16 @@ import urllib3
 from attrs import define, field
 
 from ...e2e.backends import poll
-from ...e2e.processes import LOOPBACK, answers_200, environment, free_ports
+from ...e2e.processes import LOOPBACK, answers_200, environment
+from ...ports import free_ports
 
 # Starting takes three seconds where nothing else runs.
 START_TIMEOUT = 90.0
 STOP_TIMEOUT = 60.0
 
 BENTOML = str(Path(sys.executable).with_name("bentoml"))
+RUN = (str(Path(sys.executable).with_name("bentotrace")), "run", "--")
+INSTRUMENT = (str(Path(sys.executable).with_name("opentelemetry-instrument")),)
 
 
 @define
@@ -41,15 +44,31 @@ class Serving:
         factory=lambda: urllib3.PoolManager(retries=False, timeout=START_TIMEOUT)
     )
 
-    def ask(self, path: str, **arguments: Any) -> urllib3.BaseHTTPResponse:
+    def ask(
+        self, path: str, *, headers: Mapping[str, str] | None = None, **arguments: Any
+    ) -> urllib3.BaseHTTPResponse:
         """POST the arguments of a method to its path; the answer must be 200."""
-        answer = self._http.request("POST", self.url + path, json=arguments)
+        answer = self._http.request("POST", self.url + path, json=arguments, headers=headers)
         assert answer.status == 200, (answer.status, answer.data)
         return answer
+
+    def status(self, path: str, **arguments: Any) -> int:
+        """POST the arguments of a method to its path, and give the status."""
+        return self._http.request("POST", self.url + path, json=arguments).status
+
+    def leave(self, path: str, **arguments: Any) -> None:
+        """POST the arguments of a method, and close the connection after a part of the response."""
+        answer = self._http.request("POST", self.url + path, json=arguments, preload_content=False)
+        answer.read(1)
+        answer.close()
 
     def get(self, path: str) -> int:
         """GET a path and give the status."""
         return self._http.request("GET", self.url + path).status
+
+    def read(self, path: str) -> str:
+        """GET a path and give the text of the answer."""
+        return self._http.request("GET", self.url + path).data.decode()
 
     def end(self) -> int:
         """End it by SIGTERM, and give its exit code when all has ended."""
@@ -73,10 +92,12 @@ class Serving:
         assert said.count(text) >= times, said
 
 
-def run(directory: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(
+    directory: Path, *arguments: str, start: Sequence[str] = (), **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command of BentoML's to its end."""
     return subprocess.run(
-        [BENTOML, *arguments],
+        [*start, BENTOML, *arguments],
         capture_output=True,
         text=True,
         timeout=START_TIMEOUT,
@@ -86,22 +107,31 @@ def run(directory: Path, *arguments: str, **variables: str) -> subprocess.Comple
 
 
 @contextmanager
-def serving(directory: Path, target: str, *options: str, **variables: str) -> Iterator[Serving]:
+def serving(
+    directory: Path,
+    target: str,
+    *options: str,
+    start: Sequence[str] = (),
+    command: str = "serve",
+    **variables: str,
+) -> Iterator[Serving]:
     """Serve for the duration of the block, which begins when the service is ready.
 
     Args:
         directory: where the service's module is.
         target: ``module:Service``.
         options: of ``bentoml serve``.
+        start: the command that starts BentoML's.
+        command: of BentoML; a client of ``serve-grpc`` waits until it is ready.
         variables: of its environment.
     """
-    (port,) = free_ports(1)
+    (port,) = free_ports()
     url = f"http://{LOOPBACK}:{port}"
     # Not where it would be a change to reload for.
     log = directory.parent / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [BENTOML, "serve", target, "--host", LOOPBACK, "--port", str(port), *options],
+            [*start, BENTOML, command, target, "--host", LOOPBACK, "--port", str(port), *options],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -112,13 +142,14 @@ def serving(directory: Path, target: str, *options: str, **variables: str) -> It
         )
     served = Serving(url, process, log)
     try:
-        poll(
-            lambda: process.poll() is not None or answers_200(f"{url}/readyz"),
-            lambda over: over,
-            within=START_TIMEOUT,
-        )
-        assert process.poll() is None, served.said()
-        assert answers_200(f"{url}/readyz"), served.said()
+        if command == "serve":
+            poll(
+                lambda: process.poll() is not None or answers_200(f"{url}/readyz"),
+                lambda over: over,
+                within=START_TIMEOUT,
+            )
+            assert process.poll() is None, served.said()
+            assert answers_200(f"{url}/readyz"), served.said()
         yield served
     finally:
         with suppress(subprocess.TimeoutExpired):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from importlib.metadata import distribution
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,9 @@ pytest.importorskip("bentoml", reason="These tests serve with BentoML.")
 from bentotrace.testing import OTLPHTTPReceiver, ReceivedSpan
 
 from ...e2e.backends import poll
+from .conftest import of_requests
 from .services import IRIS, SHOP, WITHOUT_A_LINE
-from .serving import START_TIMEOUT, STOP_TIMEOUT, Serving, run, serving
+from .serving import INSTRUMENT, RUN, START_TIMEOUT, STOP_TIMEOUT, Serving, run, serving
 
 Write = Callable[[str, str], Path]
 
@@ -57,7 +57,12 @@ def test_a_stop_right_after_the_last_request_loses_nothing_of_any_worker(
     assert name == "Iris"
     said = {key: spans[0].resource[key] for key in ("service.namespace", "service.version")}
     assert said == {"service.namespace": "Iris", "service.version": "not available"}
-    assert {span.resource["service.instance.id"] for span in spans} <= {1, 2}
+    workers = {
+        (span.resource["bentoml.worker.index"], span.resource["service.instance.id"])
+        for span in spans
+    }
+    assert dict(workers).keys() <= {1, 2}
+    assert len({instance for _, instance in workers}) == len(workers)
     assert iris.said().count(begun) == 2
 
 
@@ -83,7 +88,7 @@ def test_two_services_make_one_trace_and_an_excluded_request_none(
         assert shop.ask("/sell", species="setosa").data == b"5"
         assert shop.end() == 0
 
-    assert {span.trace_id for span in receiver.spans} == {receiver.spans[0].trace_id}
+    assert len({span.trace_id for span in of_requests(receiver.spans)}) == 1
     sell, count = sorted(servers(receiver.spans), key=lambda span: span.start_ns)
     assert (sell.name, sell.service_name, sell.parent_id) == ("POST /sell", "Shop", None)
     assert (count.name, count.service_name, count.parent_id) == (
@@ -93,35 +98,96 @@ def test_two_services_make_one_trace_and_an_excluded_request_none(
     )
 
 
-@pytest.mark.parametrize("service", [WITHOUT_A_LINE, IRIS], ids=["no line", "two lines"])
-def test_the_layout_of_the_guide_works_with_a_variable(
-    service: str, write: Write, directory: Path, receiver: OTLPHTTPReceiver
-) -> None:
-    installed = [str(path) for path in distribution("bentotrace").files or ()]
-    if "bentotrace_bentoml.pth" not in installed:
-        pytest.skip("An editable install has no file that starts tracing.")
-    write("service.py", service)
-    write(
-        "bentoml.yaml",
-        f"""\
-        api_server:
-          tracing:
-            exporter_type: otlp
-            sample_rate: 1.0
-            excluded_urls: readyz
-            otlp:
-              protocol: http
-              endpoint: {receiver.endpoint}
-        """,
-    )
+LAYOUTS = {
+    "tracing": "tracing: {block}",
+    "api_server": "api_server:\n  tracing: {block}",
+    "services": "services:\n  tracing: {block}",
+    "a service": "services:\n  Iris:\n    tracing: {block}\n  Other:\n    tracing: {{exporter_type: otpl}}",
+}
 
-    variables = {"BENTOML_CONFIG": "bentoml.yaml", "BENTOTRACE_BENTOML": "true"}
-    with serving(directory, "service:Iris", **variables) as iris:
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_bentotrace_run_traces_a_service_without_a_line_of_code(
+    layout: str, write: Write, directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    write("service.py", WITHOUT_A_LINE)
+    otlp = f'{{protocol: http, endpoint: "{receiver.endpoint}"}}'
+    # BentoML itself refuses a list, and at some places any exporter.
+    block = f"{{exporter_type: [otlp], sample_rate: 1.0, excluded_urls: readyz, otlp: {otlp}}}"
+    write("bentoml.yaml", LAYOUTS[layout].format(block=block))
+
+    with serving(directory, "service:Iris", start=RUN, BENTOML_CONFIG="bentoml.yaml") as iris:
         iris.ask("/classify", petal=1.0)
         assert iris.interrupt() == 0
 
     (span,) = servers(receiver.spans)
     assert (span.name, span.service_name) == ("POST /classify", "Iris")
+    # Of the worker, and not of the process that starts them.
+    begun = f"tracing to otlp (http) at {receiver.endpoint}"
+    assert iris.said().count(begun) == 1
+
+
+def test_opentelemetry_instrument_traces_it_too_with_the_sdks_metrics(
+    write: Write, directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    write("service.py", IRIS.replace("workers=2", "workers=1"))
+    write(
+        "tracing.yaml",
+        f"""\
+        tracing:
+          exporter_type: otlp
+          sample_rate: 1
+          excluded_urls: [/readyz]
+          otlp: {{protocol: http, endpoint: "{receiver.endpoint}"}}
+        """,
+    )
+
+    variables = {
+        "BENTOTRACE_CONFIG": "tracing.yaml",
+        "OTEL_METRICS_EXPORTER": "console",
+        "OTEL_METRIC_EXPORT_INTERVAL": "100",
+    }
+    with serving(directory, "service:Iris", start=INSTRUMENT, **variables) as iris:
+        iris.ask("/classify", petal=1.0)
+        iris.wait_until_said('"name": "http.server.duration"', times=1)
+        assert iris.end() == 0
+
+    assert [span.name for span in servers(receiver.spans)] == ["POST /classify"]
+    assert '"service.name": "Iris"' in iris.said()
+
+
+def test_the_arguments_of_install_take_precedence_over_the_start_without_code(
+    write: Write, directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    otlp = {"protocol": "http", "endpoint": receiver.endpoint}
+    source = {"exporter_type": "otlp", "sample_rate": 1, "excluded_urls": "/readyz", "otlp": otlp}
+    write("service.py", IRIS.replace("install()", f"install({source})"))
+    write("bentoml.yaml", "services: {tracing: {exporter_type: console}}")
+
+    with serving(directory, "service:Iris", start=RUN, BENTOML_CONFIG="bentoml.yaml") as iris:
+        iris.ask("/classify", petal=1.0)
+        assert iris.end() == 0
+
+    assert [span.name for span in servers(receiver.spans)] == ["POST /classify"]
+
+
+def test_bentotrace_run_reloads_a_service_whose_file_has_blocks_of_several(
+    write: Write, directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    write("service.py", SHOP.replace("tracing.install()", ""))
+    otlp = f'{{exporter_type: otlp, otlp: {{protocol: http, endpoint: "{receiver.endpoint}"}}}}'
+    write("bentoml.yaml", f"services: {{Shop: {{tracing: {otlp}}}, Stock: {{tracing: {otlp}}}}}")
+
+    options = ("--development", "--reload")
+    variables = {"BENTOML_CONFIG": "bentoml.yaml", "PYTHONDONTWRITEBYTECODE": "1"}
+    with serving(directory, "service:Shop", *options, start=RUN, **variables) as shop:
+        assert _sold(shop) == b"5"
+        write("service.py", SHOP.replace("tracing.install()", "").replace("- 1", "- 2"))
+        answered = poll(lambda: _sold(shop), lambda sold: sold == b"4", within=START_TIMEOUT)
+        assert shop.end() == 0
+
+    assert answered == b"4"
+    assert "POST /sell" in [span.name for span in servers(receiver.spans)]
 
 
 def test_a_bento_is_called_by_its_own_name_and_version(
@@ -176,7 +242,7 @@ def test_development_keeps_every_span_when_it_reloads(
     with serving(directory, "service:Shop", *options, **variables) as shop:
         shop.ask("/sell", species="setosa")
         write("service.py", SHOP.replace("- 1", "- 2"))
-        first = receiver.wait(4, timeout=STOP_TIMEOUT)
+        first = receiver.wait(1, timeout=STOP_TIMEOUT)
         answered = poll(lambda: _sold(shop), lambda sold: sold == b"4", within=START_TIMEOUT)
         assert shop.end() == 0
 
@@ -199,9 +265,9 @@ def _sold(shop: Serving) -> bytes:
 MISTAKES = {
     "in a file": (
         IRIS,
-        "services:\n  Iris:\n    tracing: {exporter_type: otpl}\n",
-        "bentoml.yaml:3:30: services.Iris.tracing.exporter_type: no exporter named 'otpl'; "
-        "did you mean otlp? installed are console, jaeger, otlp, zipkin, none",
+        "services:\n  Iris:\n    tracing: {sample_rate: 2}\n",
+        "bentoml.yaml:3:28: services.Iris.tracing.sample_rate: must be between 0 (no trace) and 1 "
+        "(every trace); 2 % is 0.02",
     ),
     "in the decorator": (
         IRIS.replace("workers=2", "tracing={'exporter_type': 'otlp', 'otlp': {'endpont': 'x'}}"),
@@ -217,16 +283,18 @@ MISTAKES = {
 }
 
 
+@pytest.mark.parametrize("start", [(), RUN, INSTRUMENT], ids=["", "run", "instrument"])
 @pytest.mark.parametrize("kind", MISTAKES)
 def test_a_mistake_ends_serving_with_one_message_before_there_are_workers(
-    kind: str, write: Write, directory: Path
+    kind: str, start: Sequence[str], write: Write, directory: Path
 ) -> None:
     service, config, message = MISTAKES[kind]
     write("service.py", service)
     write("bentoml.yaml", config)
     target = "service:Shop" if "Shop" in service else "service:Iris"
 
-    done = run(directory, "serve", target, "--port", "1", BENTOML_CONFIG="bentoml.yaml")
+    arguments = ("serve", target, "--port", "1")
+    done = run(directory, *arguments, start=start, BENTOML_CONFIG="bentoml.yaml")
 
     assert done.returncode == 1
     name = "Stock" if "first" in kind else "Iris"

@@ -10,7 +10,7 @@ import pytest
 
 from bentotrace.testing import OTLPHTTPReceiver
 
-from ...programs import ask, started
+from ...programs import ask, finished, started
 from .conftest import BIN
 
 pytest.importorskip(
@@ -101,12 +101,56 @@ def test_a_bad_configuration_ends_the_process_with_every_problem(
     done = instrument(BENTOTRACE_CONFIG="bad.yaml")
 
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.splitlines() == [
-        "bentotrace: the process ends, for tracing cannot start",
+    # Other exporters of OpenTelemetry's group may be installed.
+    lines = [line.split("; of OpenTelemetry's own: ")[0] for line in done.stderr.splitlines()]
+    assert lines == [
+        "bentotrace: the process exits, because tracing cannot start",
         "bad.yaml:2:18: tracing.exporter_type: no exporter named 'oltp'; did you mean otlp? "
-        "installed are console, jaeger, otlp, zipkin, none",
+        "installed are console, jaeger, otlp, zipkin",
         "bad.yaml:3:3: tracing.tiemout: unknown option; did you mean timeout?",
     ]
+
+
+def without_the_command(bentotrace_path: str = "") -> str:
+    """Give a PYTHONPATH by which Python starts OpenTelemetry, as its operator for Kubernetes does."""
+    import opentelemetry.instrumentation.auto_instrumentation as auto_instrumentation
+
+    start = str(Path(auto_instrumentation.__file__).parent)
+    return f"{start}:{bentotrace_path}" if bentotrace_path else start
+
+
+def test_it_ends_the_process_where_no_command_has_checked_it(directory: Path) -> None:
+    (directory / "bad.yaml").write_text("tracing:\n  exporter_type: oltp\n")
+
+    done = finished(
+        directory,
+        [BIN / "python", "script.py"],
+        BENTOTRACE_CONFIG="bad.yaml",
+        PYTHONPATH=without_the_command(),
+    )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        "SystemExit: bentotrace: the process exits, because tracing cannot start\n"
+        "bad.yaml:2:18: tracing.exporter_type: no exporter named 'oltp'"
+    ) in done.stderr
+
+
+def test_a_bad_configuration_is_logged_where_the_program_starts_opentelemetry(
+    instrument: Instrument, directory: Path
+) -> None:
+    (directory / "script.py").write_text(
+        "import logging, os\n"
+        "logging.basicConfig()\n"
+        "os.environ['BENTOTRACE_CONFIG'] = 'missing.yaml'\n"
+        "from opentelemetry.instrumentation.auto_instrumentation import sitecustomize\n"
+        "print('done')\n"
+    )
+
+    done = instrument()
+
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert "missing.yaml" in done.stderr
 
 
 def test_a_bad_configuration_raises_into_a_program_that_starts_it_itself(
@@ -137,8 +181,8 @@ def test_the_declarative_file_of_opentelemetry_is_said_not_to_be_read(
 
     assert len(receiver.wait(1)) == 1
     assert done.stderr.splitlines() == [
-        f"{name} is set, and bentotrace is chosen: the file that it names is not read; unset it, "
-        f"or set OTEL_PYTHON_CONFIGURATOR to another configurator"
+        f"{name} is ignored, because bentotrace configures tracing; unset it, or set "
+        f"OTEL_PYTHON_CONFIGURATOR to another configurator"
     ]
 
 
@@ -164,7 +208,7 @@ def test_metrics_that_cannot_start_leave_the_traces_alone(
     done = instrument(BENTOTRACE_CONFIG="tracing.yaml", OTEL_METRICS_EXPORTER="no_such")
 
     assert len(receiver.wait(1)) == 1
-    assert done.stderr.startswith("metrics and logs do not start, traces do: RuntimeError: ")
+    assert done.stderr.startswith("metrics and logs did not start, traces did: RuntimeError: ")
 
 
 def test_a_configured_bentotrace_goes_before_another_distribution(
@@ -184,6 +228,24 @@ def test_another_distribution_starts_where_bentotrace_is_only_installed(
     assert '"name": "work"' in done.stdout
     assert "other not loaded" not in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("beside_another_distro", ["bentotrace first"], indirect=True)
+def test_what_such_a_program_starts_chooses_for_itself(
+    directory: Path, instrument: Instrument, receiver: OTLPHTTPReceiver, beside_another_distro: str
+) -> None:
+    (directory / "script.py").rename(directory / "child.py")
+    (directory / "script.py").write_text(
+        "import os, subprocess, sys\n"
+        # The other one sets it.
+        "del os.environ['OTEL_TRACES_EXPORTER']\n"
+        "environ = {**os.environ, 'BENTOTRACE_CONFIG': 'tracing.yaml'}\n"
+        "sys.exit(subprocess.call([sys.executable, 'child.py'], env=environ))\n"
+    )
+
+    assert instrument(PYTHONPATH=beside_another_distro).returncode == 0
+
+    assert len(receiver.wait(1)) == 1
 
 
 @pytest.mark.parametrize("variable", ["OTEL_PYTHON_DISTRO", "OTEL_PYTHON_CONFIGURATOR"])
@@ -206,17 +268,12 @@ def test_another_distribution_that_is_asked_for_by_name_starts(
 def test_what_to_set_is_said_where_another_distribution_was_found_first(
     directory: Path, beside_another_distro: str
 ) -> None:
-    # As an operator starts it: without the command that would choose.
-    import opentelemetry.instrumentation.auto_instrumentation as auto_instrumentation
-
-    start = str(Path(auto_instrumentation.__file__).parent)
-
     with started(
         directory,
         BIN / "python",
         "script.py",
         BENTOTRACE_CONFIG="tracing.yaml",
-        PYTHONPATH=f"{start}:{beside_another_distro}",
+        PYTHONPATH=without_the_command(beside_another_distro),
     ) as program:
         program.wait_for(
             "another distribution of OpenTelemetry started first.* set "

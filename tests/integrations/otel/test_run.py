@@ -10,7 +10,7 @@ import pytest
 
 from bentotrace.testing import OTLPHTTPReceiver
 
-from ...programs import ask, finished, started
+from ...programs import ask, finished, started, two_workers
 from .conftest import BIN
 
 pytest.importorskip("click", reason="the command needs click")
@@ -31,7 +31,11 @@ def test_a_script_is_traced_without_a_line_of_code(
 ) -> None:
     done = finished(directory, [*RUN, BIN / "python", "script.py"])
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert done.stderr == (
+        f"tracing.yaml: sends to otlp (http) at {receiver.endpoint}; sample_rate 1, "
+        "tracing.yaml:3:16\n"
+    )
     (span,) = receiver.wait(1)
     assert (span.name, span.service_name) == ("work", "script")
 
@@ -57,7 +61,7 @@ def test_a_program_that_is_to_run_without_tracing_then_runs_and_is_told_why(
 
     assert (done.returncode, done.stdout) == (0, "done\n")
     first, second = done.stderr.splitlines()
-    assert first == "nothing is traced (on_error: warn), because of this:"
+    assert first == "nothing is traced (on_error: warn):"
     assert "tracing.yaml:3:18: tracing.exporter_type: no exporter named 'oltp'" in second
 
 
@@ -106,7 +110,7 @@ def test_a_uvicorn_service_with_two_workers_is_traced(
         '@app.get("/items/{item}")\ndef item(item: int) -> int:\n    return item\n',
         encoding="utf-8",
     )
-    command = [*RUN, BIN / "uvicorn", "app:app", "--port", "0", "--workers", "2"]
+    command = [*RUN, BIN / "uvicorn", "app:app", *two_workers()]
 
     with started(directory, *command) as service:
         url = service.wait_for(r"running on (http://\S+)")[1]
@@ -135,3 +139,29 @@ def test_a_gunicorn_service_with_two_workers_is_traced(
         assert service.stop() == 0
 
     assert [span.name for span in receiver.spans] == ["list"] * 10
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_PROPAGATORS", "tracecontext,b4"),
+        ("OTEL_PYTHON_TRACER_PROVIDER", "missing"),
+        ("OTEL_PYTHON_METER_PROVIDER", "missing"),
+        ("OTEL_SPAN_EVENT_COUNT_LIMIT", "many"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "-1"),
+        ("OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT", "many"),
+        ("OTEL_EXPERIMENTAL_RESOURCE_DETECTORS", "missing"),
+        ("OTEL_PYTHON_ID_GENERATOR", "missing"),
+        ("OTEL_TRACES_SAMPLER", "missing"),
+        ("OTEL_PYTHON_ASGI_EXCLUDED_URLS", "("),
+    ],
+)
+def test_a_variable_for_which_opentelemetry_raises_is_reported_and_the_program_is_traced(
+    directory: Path, receiver: OTLPHTTPReceiver, variable: str, value: str
+) -> None:
+    done = finished(directory, [*RUN, BIN / "python", "script.py"], **{variable: value})
+
+    assert (done.returncode, done.stdout) == (0, "done\n")
+    assert variable in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [span.name for span in receiver.wait(1)] == ["work"]

@@ -71,6 +71,8 @@ def serve_asgi() -> None:
                 await receive()
                 await send({"type": f"lifespan.{stage}.complete"})
             return
+        while (await receive()).get("more_body"):
+            pass
         await asyncio.to_thread(work)
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"served"})

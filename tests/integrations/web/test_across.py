@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 pytest.importorskip("uvicorn", reason="the first service runs under uvicorn")
+
+pytestmark = pytest.mark.few_pythons
+
 for package in ("asgi", "wsgi", "grpc"):
     pytest.importorskip(
         f"opentelemetry.instrumentation.{package}",

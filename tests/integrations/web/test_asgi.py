@@ -1,18 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import signal
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind, get_current_span
 
 import bentotrace
+from bentotrace.pipeline.provider import ProcessProvider
 
 pytest.importorskip("uvicorn", reason="the service runs under uvicorn")
 pytest.importorskip("opentelemetry.instrumentation.asgi", reason="the extra asgi is not installed")
 
 from bentotrace.integrations.asgi import TracingMiddleware
+
+from .conftest import TIMEOUT
 
 Start = Callable[..., Any]
 
@@ -36,6 +42,87 @@ def test_a_request_continues_the_trace_of_its_caller(start: Start, receiver: Any
     assert "work" in [span.name for span in receiver.spans]
 
 
+@pytest.mark.parametrize("excluded", [[], ["/large"]], ids=["recorded", "excluded"])
+def test_requests_after_a_large_one_on_its_connection_are_not_in_its_trace(
+    excluded: list[str], start: Start, receiver: Any
+) -> None:
+    service = start("asgi", excluded_urls=excluded)
+    connection = http.client.HTTPConnection(service.address, timeout=TIMEOUT)
+    for path in ("/large", "/large", "/predict"):
+        # More than uvicorn buffers, so it stops to read until the application receives.
+        connection.request("POST", path, body=bytes(1_000_000))
+        assert connection.getresponse().read() == b"served"
+    connection.close()
+    service.end(signal.SIGTERM)
+
+    requests = [span for span in receiver.spans if span.kind == "server"]
+    assert [span.parent_id for span in requests] == [None] * (1 if excluded else 3)
+    assert len({span.trace_id for span in requests}) == len(requests)
+
+
+@pytest.mark.few_pythons
+@pytest.mark.parametrize(
+    ("options", "messages"), [({}, 0), ({"asgi_message_spans": True}, 2)], ids=["default", "on"]
+)
+def test_a_message_of_a_request_has_a_span_where_the_file_says_so(
+    options: dict[str, Any], messages: int, start: Start, receiver: Any
+) -> None:
+    service = start("asgi", **options)
+    service.get("/predict", traceparent=CALLER)
+    service.end(signal.SIGTERM)
+
+    (server,) = [span for span in receiver.spans if span.kind == "server"]
+    # The status is set by the code that also creates the spans of messages.
+    assert 200 in server.attributes.values()
+    names = [span.name for span in receiver.spans if span.parent_id == server.span_id]
+    assert names.count("GET /predict http send") == messages
+    assert "work" in names
+    # The only message that is received has its span, too.
+    assert names.count("GET /predict http receive") == messages / 2
+    assert len({span.span_id for span in receiver.spans}) == 2 + messages * 3 / 2
+
+
+def test_a_span_of_that_name_is_recorded_elsewhere() -> None:
+    with bentotrace.build({"exporter_type": "none"}, sample_rate=1.0) as tracing:
+        tracer = tracing.provider.get_tracer("application")
+        assert tracer.start_span("GET / http send").is_recording()
+        instrumented = tracing.provider.get_tracer("opentelemetry.instrumentation.asgi")
+        assert not instrumented.start_span("GET / http send").is_recording()
+        assert instrumented.start_span("send").is_recording()
+        client = instrumented.start_span("GET / http send", kind=SpanKind.CLIENT)
+        assert client.is_recording()
+
+
+@pytest.mark.parametrize("spans", ["lean", "sdk"])
+def test_the_messages_of_a_replaced_pipeline_have_no_spans_either(spans: str) -> None:
+    with bentotrace.build({"exporter_type": "none", "spans": spans}, sample_rate=1.0) as first:
+        tracer = first.provider.get_tracer("opentelemetry.instrumentation.asgi")
+        for messages in (False, True, False):
+            block = {"exporter_type": "none", "spans": spans, "asgi_message_spans": messages}
+            with bentotrace.build(block, sample_rate=1.0) as second:
+                assert isinstance(first.provider, ProcessProvider)
+                assert isinstance(second.provider, ProcessProvider)
+                first.provider.replace(second.provider)
+                with tracer.start_as_current_span("GET / http send") as span:
+                    assert span.is_recording() == messages
+                assert tracer.start_span("GET / http send").is_recording() == messages
+
+
+def test_a_message_without_a_span_leaves_the_span_of_its_request_current() -> None:
+    with bentotrace.build({"exporter_type": "none"}, sample_rate=1.0) as tracing:
+        tracer = tracing.provider.get_tracer("opentelemetry.instrumentation.asgi")
+        send = tracer.start_as_current_span("GET / http send")
+        decorated = send(get_current_span)
+        with tracer.start_as_current_span("GET /") as request:
+            with send as nested, send:
+                nested.set_attribute("asgi.event.type", "http.response.start")
+                assert get_current_span() is request
+            assert decorated() is request
+        assert isinstance(request, ReadableSpan)
+        assert not request.attributes
+
+
+@pytest.mark.few_pythons
 @pytest.mark.parametrize("names", NAMES)
 def test_nothing_of_an_excluded_request_is_exported(
     names: dict[str, str], start: Start, receiver: Any
@@ -50,6 +137,7 @@ def test_nothing_of_an_excluded_request_is_exported(
     assert {span.trace_id for span in receiver.spans} == {server.trace_id}
 
 
+@pytest.mark.few_pythons
 @pytest.mark.parametrize("names", NAMES)
 def test_a_route_has_its_own_rate(names: dict[str, str], start: Start, receiver: Any) -> None:
     rates = [{"match": "/predict", "rate": 1}]

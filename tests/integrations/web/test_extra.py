@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.few_pythons
+
 
 @pytest.mark.parametrize(
     ("module", "extra"),

@@ -80,6 +80,7 @@ def test_calls_of_a_client_and_their_server_are_one_trace_but_for_excluded_metho
     assert len(work) == 2
 
 
+@pytest.mark.few_pythons
 @pytest.mark.parametrize("server", ["grpc", "grpc-aio"])
 def test_a_method_has_its_own_rate(server: str, start: Start, receiver: Any) -> None:
     rates = [{"match": "/shop.Cart/Add$", "rate": 1}]
@@ -92,6 +93,7 @@ def test_a_method_has_its_own_rate(server: str, start: Start, receiver: Any) -> 
     assert [span.name for span in receiver.spans if span.kind == "server"] == ["/shop.Cart/Add"]
 
 
+@pytest.mark.few_pythons
 @pytest.mark.parametrize("server", ["grpc", "grpc-aio"])
 def test_without_a_tracing_the_global_one_is_taken(
     server: str, start: Start, receiver: Any

@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from opentelemetry import trace as trace_api
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -22,7 +21,7 @@ from opentelemetry.instrumentation.propagators import (
 )
 from opentelemetry.util.http import parse_excluded_urls
 
-from .asked import EXCLUDING, Asked, serving
+from .asked import EXCLUDING, SPAN_ID, TRACE_ID, Asked, caller, serving
 
 
 @pytest.mark.parametrize(
@@ -45,22 +44,23 @@ def test_a_request_that_is_dropped_is_served_without_the_middleware(
     assert asked.spans == []
 
 
-def test_settings_that_change_after_a_request_count_from_then_on() -> None:
+def test_a_request_that_is_dropped_is_shown_to_a_hook_all_the_same() -> None:
     hooked: list[str] = []
 
     def hook(_span: object, scope: dict[str, Any]) -> None:
         hooked.append(scope["path"])
 
-    with serving(EXCLUDING) as asked:
-        assert not asked.ask()[1]
-        asked.middleware.server_request_hook = hook
+    with serving(EXCLUDING, server_request_hook=hook) as asked:
         assert asked.ask()[1]
-        asked.middleware.server_request_hook = None
-        assert not asked.ask()[1]
-        asked.middleware.excluded_urls = parse_excluded_urls("healthz")
-        assert not asked.ask()[0].is_valid
 
     assert hooked == ["/healthz"]
+    assert asked.spans == []
+
+
+@pytest.mark.parametrize("option", ["default_span_details", "http_capture_headers_server_request"])
+def test_what_a_recorded_span_is_to_be_like_makes_no_difference(option: str) -> None:
+    with serving(EXCLUDING, **{option: None}) as asked:
+        assert not asked.ask()[1]
 
 
 def test_the_next_request_is_recorded() -> None:
@@ -90,20 +90,6 @@ def test_a_rate_that_changes_counts_from_then_on() -> None:
         assert not asked.ask()[1]
         tracing.set_sample_rate(1)
         assert asked.ask()[1]
-
-
-def test_an_application_that_raises_leaves_no_context() -> None:
-    async def failing(*_arguments: Any) -> None:
-        raise RuntimeError("failed")
-
-    async def serve(asked: Asked) -> None:
-        with pytest.raises(RuntimeError, match="failed"):
-            await asked.middleware({"type": "http", "path": "/healthz"}, None, None)
-        assert not trace_api.get_current_span().get_span_context().is_valid
-
-    with serving(EXCLUDING) as asked:
-        asked.middleware.app = failing
-        asyncio.run(serve(asked))
 
 
 def test_below_a_span_the_middleware_makes_one_that_is_no_server_span() -> None:
@@ -152,19 +138,55 @@ def test_what_the_middleware_leaves_alone_by_itself_begins_traces_of_its_own() -
     assert asked.spans == ["work"]
 
 
-def test_where_the_middleware_is_another_one_the_sampler_drops_the_request() -> None:
-    with serving(EXCLUDING) as asked:
-        del asked.middleware.meter
-        context, in_middleware = asked.ask()
-
-    assert in_middleware
-    assert not context.trace_flags.sampled
-    assert asked.spans == []
-
-
 def test_a_provider_that_is_not_bentotraces_decides_itself() -> None:
-    with serving({"sample_rate": 0}) as asked:
-        asked.middleware.tracer = TracerProvider(sampler=ALWAYS_OFF).get_tracer("theirs")
+    theirs = TracerProvider(sampler=ALWAYS_OFF).get_tracer("theirs")
+    with serving({"sample_rate": 0}, tracer=theirs) as asked:
         _, in_middleware = asked.ask()
 
     assert in_middleware
+
+
+REQUESTS = 400
+# Seven times the deviation of so many coins.
+HALF = range(130, 271)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"sample_rate": 0.5},
+        {"sample_rate": 1, "sample_rates": [{"match": "/predict", "rate": 0.5}]},
+    ],
+    ids=["of all", "of a route"],
+)
+def test_of_requests_that_begin_a_trace_the_share_of_the_rate_is_recorded(
+    options: dict[str, Any],
+) -> None:
+    with serving(options) as asked:
+        asked.ask_at_once(REQUESTS)
+
+    contexts = [context for context, _ in asked.seen]
+    assert len({context.trace_id for context in contexts}) == REQUESTS
+    recorded = sum(context.trace_flags.sampled for context in contexts)
+    assert recorded in HALF
+    assert asked.spans.count("GET /predict") == recorded
+
+
+def test_a_caller_that_sends_baggage_only_begins_no_trace() -> None:
+    with serving({"sample_rate": 0.5}) as asked:
+        for _ in range(REQUESTS):
+            asked.ask(headers=[(b"baggage", b"customer=7")])
+
+    assert sum(context.trace_flags.sampled for context, _ in asked.seen) in HALF
+    assert asked.baggage == [{"customer": "7"}] * REQUESTS
+
+
+@pytest.mark.parametrize("sampler", ["parentbased_traceidratio", "traceidratio"])
+def test_below_a_caller_its_trace_id_decides(sampler: str) -> None:
+    with serving({"sample_rate": 0.5, "sampler": sampler}) as asked:
+        context, in_middleware = asked.ask(headers=caller("01"))
+
+    assert in_middleware
+    assert context.trace_id == TRACE_ID
+    assert context.span_id != SPAN_ID
+    assert asked.spans == ["work", "GET /healthz"]

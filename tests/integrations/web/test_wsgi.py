@@ -34,6 +34,7 @@ def test_a_request_continues_the_trace_of_its_caller(start: Start, receiver: Any
     assert [(span.name, span.parent_id) for span in spans.values()] == [("work", server.span_id)]
 
 
+@pytest.mark.few_pythons
 @pytest.mark.parametrize("names", NAMES)
 def test_nothing_of_an_excluded_request_is_exported(
     names: dict[str, str], start: Start, receiver: Any

@@ -14,6 +14,8 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 
 from .spans import SCOPE, UINT64, RoundTrip, context, span
 
+pytestmark = pytest.mark.one_python
+
 pytest.importorskip(
     "bentotrace.testing.jaeger_thrift", reason="the thrift library reads in these tests"
 )

@@ -102,8 +102,8 @@ def test_the_old_short_forms_work_with_a_note_each() -> None:
     assert found is not None
     assert found.endpoint == "old:7"
     assert [note.message.partition(": ")[2] for note in config.notes] == [
-        "jaeger.address is the old name of jaeger.thrift.agent_host_name; write that",
-        "jaeger.port is the old name of jaeger.thrift.agent_port; write that",
+        "jaeger.address is deprecated; use jaeger.thrift.agent_host_name",
+        "jaeger.port is deprecated; use jaeger.thrift.agent_port",
     ]
 
 
@@ -171,9 +171,9 @@ def test_a_malformed_variable_is_a_warning_and_the_file_counts(
 
     assert config.exporters[0].options.thrift.agent_port == 5
     assert [note.message for note in config.notes] == [
-        f"{PREFIX}PROTOCOL is malformed and ignored: agents are sent udp/thrift.compact; "
-        "write that, and port 6831",
-        f"{PREFIX}AGENT_PORT is malformed and ignored: must be between 1 and 65535",
+        f"{PREFIX}PROTOCOL is ignored: not supported for agents; "
+        "write udp/thrift.compact, and port 6831",
+        f"{PREFIX}AGENT_PORT is ignored: must be between 1 and 65535",
     ]
 
 
@@ -210,13 +210,13 @@ username: me
         ),
         (
             "thrift: {agent_host_name: 'jaeger:6831'}",
-            "4:31: thrift.agent_host_name: holds a port; write it as agent_port",
+            "4:31: thrift.agent_host_name: contains a port; write it as agent_port",
         ),
         (
             "protocol: grpc\ngrpc: {endpoint: 'http://h/path'}",
-            "5:22: grpc.endpoint: has a path, which gRPC has not; write it as localhost:14250",
+            "5:22: grpc.endpoint: has a path, which gRPC does not use; write it as localhost:14250",
         ),
-        ("username: me", "password: is missing; give username and password, or neither"),
+        ("username: me", "password: is missing; set username and password, or neither"),
     ],
 )
 def test_what_only_several_options_show_is_told_at_one_of_them(

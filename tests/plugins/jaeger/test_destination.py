@@ -21,10 +21,10 @@ def test_an_agent_is_a_host_and_a_port(host: str | None, port: int | None, shown
 @pytest.mark.parametrize(
     ("host", "message"),
     [
-        ("", "is no host"),
-        ("http://jaeger", "is no host"),
-        ("a b", "is no host"),
-        ("jaeger:6831", "holds a port; write it as agent_port"),
+        ("", "is not a host"),
+        ("http://jaeger", "is not a host"),
+        ("a b", "is not a host"),
+        ("jaeger:6831", "contains a port; write it as agent_port"),
     ],
 )
 def test_a_host_that_is_none_is_explained(host: str, message: str) -> None:
@@ -86,10 +86,10 @@ def test_scheme_or_option_decide_for_tls(
     [
         ("h:14268", "has no scheme"),
         ("ftp://h", "has the scheme ftp"),
-        ("http://", "names no host"),
-        ("http://h:0", "names no host"),
-        ("http://h:99999", "is no URL"),
-        ("http://a b", "holds a space"),
+        ("http://", "has no host"),
+        ("http://h:0", "has no host"),
+        ("http://h:99999", "is not a URL"),
+        ("http://a b", "contains a space"),
     ],
 )
 def test_a_url_that_is_none_is_explained(endpoint: str, message: str) -> None:

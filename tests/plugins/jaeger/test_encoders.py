@@ -293,6 +293,7 @@ def test_lists_of_every_length_arrive(round_trip: RoundTrip, count: int) -> None
     assert len(received[-1].links) == count
 
 
+@pytest.mark.one_python
 def test_what_is_kept_between_batches_is_bounded(round_trip: RoundTrip) -> None:
     for start in range(0, 5000, 500):
         keys = [f"key {number}" for number in range(start, start + 500)]

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import SpanContext, TraceFlags
 
 import bentotrace
-from bentotrace.pipeline.status import DestinationStatus
+from bentotrace.delivery.status import DestinationStatus
 from bentotrace.plugin import BuildContext
 from bentotrace.transport import Outcome
 
@@ -138,12 +138,6 @@ def _insecure(section: dict[str, Any]) -> Any:
     return JaegerOptions(**section, grpc=GRPCOptions(insecure=True))
 
 
-def test_shutdown_before_the_first_span_and_twice_is_safe(build: Build) -> None:
-    tracing = build()
-    tracing.shutdown()
-    tracing.shutdown()
-
-
 @only_over_udp
 def test_nobody_listening_is_a_failure(build: Build, receiver: Receiver) -> None:
     tracing = build()
@@ -153,7 +147,7 @@ def test_nobody_listening_is_a_failure(build: Build, receiver: Receiver) -> None
 
     assert (status.exported, status.failed) == (0, 2)
     assert status.last_error is not None
-    assert status.last_error.reason == f"nobody listens on {receiver.address}/udp"
+    assert status.last_error.reason == f"nothing listens on {receiver.address}/udp"
 
 
 @only_over_udp
@@ -179,7 +173,7 @@ def test_without_splitting_an_oversized_batch_is_failed_and_counted(
     assert (status.exported, status.failed) == (0, 100)
     assert status.last_error is not None
     assert status.last_error.kind == "too_large"
-    assert "splitting is turned off" in status.last_error.reason
+    assert "splitting is off" in status.last_error.reason
     assert receiver.requests == []
 
 
@@ -237,6 +231,19 @@ def test_what_a_collector_finds_too_large_is_halved(
     assert [span.name for span in receiver.wait(9)] == names
     assert [request.span_count for request in receiver.requests] == [9, 4, 5]
     assert (status.exported, status.failed) == (9, 0)
+
+
+@only_to_collectors
+def test_a_web_page_is_no_collector(build: Build, receiver: Receiver, transport: str) -> None:
+    if transport == "grpc":
+        pytest.skip("gRPC has no web pages")
+    receiver.respond_with(200, headers={"content-type": "text/html"}, body=b"<html>hello</html>")
+
+    status = end_spans(build(), "one")
+
+    assert (status.exported, status.failed) == (0, 1)
+    assert status.last_error is not None
+    assert status.last_error.reason.startswith("the response is a web page")
 
 
 @only_to_collectors

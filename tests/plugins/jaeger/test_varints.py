@@ -5,6 +5,8 @@ from bentotrace_jaeger.varints import VarintRecords
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.one_python
+
 PREFIXES = [b"\x16", b"", b"ab"]
 LARGEST = {(10, True): (1 << 64) - 1, (10, False): (1 << 64) - 1}
 LARGEST |= {(8, True): (1 << 55) - 1, (8, False): (1 << 56) - 1}

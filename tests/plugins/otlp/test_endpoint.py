@@ -1,52 +1,65 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
-from bentotrace_otlp.endpoint import Endpoint, resolve_endpoint
+from bentotrace_otlp.config import Endpoint, resolve_endpoint
 
 from bentotrace.config.load import load_config
 from bentotrace.plugin import Target
 from bentotrace.transport import TLSConfig
 
-option, exact, base = Endpoint, Endpoint.exact, Endpoint.base
+option = Endpoint
+exact, base = partial(Endpoint, rule="exact"), partial(Endpoint, rule="base")
 
-# What is given; the URL over HTTP; the target over gRPC, and whether with TLS.
+# What is configured; the URL over HTTP; the target over gRPC, None for an error; and whether with TLS.
 RULES = [
     (None, "http://localhost:4318/v1/traces", "localhost:4317", False),
     (option("http://h:1"), "http://h:1/v1/traces", "h:1", False),
     (option("http://h:1/"), "http://h:1/v1/traces", "h:1", False),
     (option("https://h"), "https://h/v1/traces", "h:443", True),
     (option("http://h"), "http://h/v1/traces", "h:4317", False),
-    (option("http://h:1/custom"), "http://h:1/custom", "h:1", False),
-    (option("http://h:1/v1/traces"), "http://h:1/v1/traces", "h:1", False),
-    (option("http://h:1/x?key=v"), "http://h:1/x?key=v", "h:1", False),
+    (option("http://h:1/custom"), "http://h:1/custom", None, False),
+    (option("http://h:1/v1/traces"), "http://h:1/v1/traces", None, False),
+    (option("http://h:1/x?key=v"), "http://h:1/x?key=v", None, False),
     (option("http://[::1]:1"), "http://[::1]:1/v1/traces", "[::1]:1", False),
     (exact("http://h:1"), "http://h:1/", "h:1", False),
-    (exact("http://h:1/custom"), "http://h:1/custom", "h:1", False),
+    (exact("http://h:1/custom"), "http://h:1/custom", None, False),
     (base("http://h:1"), "http://h:1/v1/traces", "h:1", False),
     (base("http://h:1/"), "http://h:1/v1/traces", "h:1", False),
-    (base("https://h/otlp"), "https://h/otlp/v1/traces", "h:443", True),
-    (base("https://h/otlp/"), "https://h/otlp/v1/traces", "h:443", True),
-    (base("http://h:1/v1/traces"), "http://h:1/v1/traces", "h:1", False),
+    (base("https://h/otlp"), "https://h/otlp/v1/traces", None, True),
+    (base("https://h/otlp/"), "https://h/otlp/v1/traces", None, True),
+    (base("http://h:1/v1/traces"), "http://h:1/v1/traces", None, False),
+    (option("unix:///run/s"), "http+unix://%2Frun%2Fs/v1/traces", "unix:/run/s", False),
+    (option("unix:s"), "http+unix://s/v1/traces", "unix:s", False),
+    (exact("unix:/run/s"), "http+unix://%2Frun%2Fs/v1/traces", "unix:/run/s", False),
+    (base("unix:/run/s"), "http+unix://%2Frun%2Fs/v1/traces", "unix:/run/s", False),
+    (option("unix-abstract:s"), "http+unix://%00s/v1/traces", "unix-abstract:s", False),
+    (option("http+unix://%2Fs"), "http+unix://%2Fs/v1/traces", "unix:/s", False),
+    (option("http+unix://%2Fs/x"), "http+unix://%2Fs/x", None, False),
 ]
 
 
 @pytest.mark.parametrize(("endpoint", "url", "target", "tls"), RULES, ids=str)
 def test_the_endpoint_follows_the_rules(
-    endpoint: Endpoint | None, url: str, target: str, tls: bool
+    endpoint: Endpoint | None, url: str, target: str | None, tls: bool
 ) -> None:
     over_http = resolve_endpoint(endpoint, "http", insecure=False)
-    over_grpc = resolve_endpoint(endpoint, "grpc", insecure=not tls)
 
     assert (over_http.address, over_http.tls) == (url, tls)
+    if target is None:
+        with pytest.raises(ValueError, match=r"has a path.*write it as localhost:4317"):
+            resolve_endpoint(endpoint, "grpc", insecure=not tls)
+        return
+    over_grpc = resolve_endpoint(endpoint, "grpc", insecure=not tls)
     assert (over_grpc.address, over_grpc.tls) == (target, tls)
 
 
 @pytest.mark.parametrize("insecure", [True, False])
 @pytest.mark.parametrize(
     ("text", "target"),
-    [("h:1", "h:1"), ("h", "h:4317"), ("[::1]:1", "[::1]:1"), ("unix:/s", "unix:/s")],
+    [("h:1", "h:1"), ("h", "h:4317"), ("[::1]:1", "[::1]:1"), ("ipv4:h:1", "ipv4:h:1")],
 )
 def test_without_a_scheme_insecure_decides_for_grpc(text: str, target: str, insecure: bool) -> None:
     resolved = resolve_endpoint(option(text), "grpc", insecure)
@@ -57,17 +70,24 @@ def test_without_a_scheme_insecure_decides_for_grpc(text: str, target: str, inse
 @pytest.mark.parametrize(
     ("text", "protocol", "message"),
     [
-        ("h:4318", "http", "has no scheme; write http:// or https:// before the host"),
-        ("ftp://h", "http", "has the scheme ftp; only http and https are spoken"),
-        ("ftp://h", "grpc", "has the scheme ftp; only http and https are spoken"),
-        ("http://", "http", "names no host; write it as http://localhost:4318"),
+        ("h:4318", "http", "has no scheme; write it as http://localhost:4318"),
+        ("ftp://h", "http", "has the scheme ftp; only http, https and unix are supported"),
+        ("ftp://h", "grpc", "has the scheme ftp; only http, https and unix are supported"),
+        ("http://", "http", "has no host; write it as http://localhost:4318"),
         (
             "http://h:port",
             "grpc",
-            "is no URL, or has no valid port; write it as http://localhost:4318",
+            "is not a URL, or its port is invalid; write it as localhost:4317",
         ),
-        ("http://h o", "http", "holds a space"),
-        ("h:1/path", "grpc", "is no host:port; write it as localhost:4317"),
+        ("http://h o", "http", "contains a space"),
+        ("h:1/path", "grpc", "has a path, which gRPC does not use; write it as localhost:4317"),
+        ("http://h:1?key=v", "grpc", "has a path, which gRPC does not use"),
+        ("unix://host/path", "http", "write it as unix:///path/of/socket"),
+        ("unix://host/path", "grpc", "write it as unix:///path/of/socket"),
+        ("unix:", "http", "has no host"),
+        ("unix:", "grpc", "has no host"),
+        ("unix:/" + "x" * 120, "http", "shorten it"),
+        ("unix:/" + "x" * 120, "grpc", "shorten it"),
     ],
 )
 def test_what_is_no_endpoint_is_explained(text: str, protocol: Any, message: str) -> None:

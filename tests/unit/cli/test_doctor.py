@@ -16,6 +16,8 @@ pytest.importorskip("rich", reason="the command shows with rich that it waits")
 
 from bentotrace.doctor.verdict import Verdict
 
+pytestmark = pytest.mark.one_python
+
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 SECRET = "s3cr3t-marker"
@@ -56,19 +58,21 @@ def test_a_span_that_is_taken_ends_with_0_and_its_trace(
     lines = [re.sub(r" \(\d+ ms\)$", "", line) for line in done.stdout.splitlines()]
     assert (done.returncode, done.stderr) == (0, "")
     assert lines == [
-        "configuration from tracing.yaml",
+        f"tracing.yaml: sends to otlp (http) at {server.url}/v1/traces; sample_rate 1, "
+        "tracing.yaml:3:16",
         "",
         f"otlp (http) to {server.url}/v1/traces  [tracing.yaml:8:15]",
         "  ✓ configuration   good; service iris; timeout 5 s",
-        "  ✓ name resolution none needed: 127.0.0.1 is an address",
-        f"  ✓ connection      127.0.0.1:{server.port} takes it",
+        "  ✓ name resolution not needed: 127.0.0.1 is an address",
+        f"  ✓ connection      connected to 127.0.0.1:{server.port}",
         "  ✓ TLS             none: plaintext",
-        "  ✓ protocol        HTTP is spoken",
+        "  ✓ protocol        the server speaks HTTP",
         "  ✓ authentication  accepted: the header Authorization",
         "  ✓ path            /v1/traces is served",
-        "  ✓ answer          200 OK",
-        "✓ the span was taken  good",
-        f'  Look for trace {trace_id} there; its one span is "bentotrace doctor".',
+        "  ✓ response        200 OK",
+        "✓ the span was accepted  good",
+        f'  Look for trace {trace_id} in the backend; its only span is "bentotrace',
+        '  doctor".',
     ]
 
 
@@ -82,13 +86,13 @@ def test_a_failure_ends_with_the_code_of_its_verdict_and_what_to_do(
 
     assert (done.returncode, done.stderr) == (Verdict.UNAUTHENTICATED.exit_code, "")
     assert done.stdout.splitlines()[-6:] == [
-        "  ✓ protocol        HTTP is spoken",
+        "  ✓ protocol        the server speaks HTTP",
         "  ✗ authentication  401 Unauthorized: not ***",
-        "  · not reached: path, answer",
-        "✗ the credentials are missing, or not accepted (401)  unauthenticated",
-        "  Sent was the header Authorization: correct the value in otlp.http.headers "
-        "(tracing.yaml:10:16), or",
-        "  add what the receiver asks for.",
+        "  · not reached: path, response",
+        "✗ the credentials are missing or invalid  unauthenticated",
+        "  Sent: the header Authorization. Correct or add the credentials that the receiver requires "
+        "in",
+        "  otlp.http.headers (tracing.yaml:10:16).",
     ]
 
 
@@ -98,7 +102,7 @@ def test_what_is_not_known_is_said_to_be_unknown(run: Run, write: Any, serve: An
     done = run("doctor", "tracing.yaml", OTEL_EXPORTER_OTLP_TIMEOUT="1")
 
     assert done.returncode == Verdict.DISCONNECTED.exit_code
-    assert "  ? not known without an answer: protocol, authentication, path\n" in done.stdout
+    assert "  ? unknown without a response: protocol, authentication, path\n" in done.stdout
 
 
 def test_the_same_is_there_as_json(
@@ -111,6 +115,7 @@ def test_the_same_is_there_as_json(
     found = json.loads(done.stdout)
     assert (done.returncode, done.stderr) == (41, "")
     (destination,) = found.pop("destinations")
+    assert found.pop("effect").startswith("sends to otlp (http) at http://127.0.0.1:")
     assert found == {
         "good": False,
         "verdict": "forbidden",
@@ -122,7 +127,7 @@ def test_the_same_is_there_as_json(
     steps = destination.pop("steps")
     assert [step["state"] for step in steps] == ["good"] * 5 + ["failed"] + ["not_reached"] * 2
     assert steps[5]["name"] == "authentication"
-    assert steps[5]["told"] == destination["reason"] == "403 Forbidden"
+    assert steps[5]["message"] == destination["reason"] == "403 Forbidden"
     assert destination["exporter"] == "otlp"
     assert destination["endpoint_source"] == "tracing.yaml:8:15"
     assert len(destination["trace_id"]) == 32
@@ -181,8 +186,8 @@ def test_the_block_of_a_service_is_named(run: Run, tmp_path: Path) -> None:
 
     assert "console to stdout" in iris.stdout
     assert rose.stdout.splitlines() == [
-        "configuration from bento.yaml",
-        "✓ nothing is sent, as it is configured  nothing",
+        "bento.yaml: nothing is sent: exporter_type is none, bento.yaml:3:35",
+        "✓ nothing is sent, as configured  nothing",
     ]
     assert iris.returncode == rose.returncode == 0
 
@@ -191,7 +196,7 @@ def test_without_a_file_and_an_exporter_the_mistake_is_told(run: Run) -> None:
     done = run("doctor")
 
     assert done.returncode == Verdict.NO_EXPORTER.exit_code
-    assert "warning: no exporter is selected, so spans go nowhere" in done.stdout
+    assert "warning: no exporter is selected, so nothing is exported" in done.stdout
 
 
 def test_what_hinders_no_span_is_warned_of(run: Run, write: Any, serve: Any, receiver: Any) -> None:
@@ -200,7 +205,7 @@ def test_what_hinders_no_span_is_warned_of(run: Run, write: Any, serve: Any, rec
     done = run("doctor", BENTOTRACE_CONFIG="tracing.yaml")
 
     assert done.returncode == 0
-    assert "\nwarning: sample_rate is 0, so no trace begins here" in done.stdout
+    assert "\nwarning: sample_rate is 0, tracing.yaml:3:16, so no trace starts here" in done.stdout
 
 
 def test_long_lines_are_broken_below_their_beginning(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 
 pytest.importorskip("click", reason="the command needs click")
+
+pytestmark = pytest.mark.few_pythons
 
 Run = Callable[..., Any]
 
@@ -37,11 +40,23 @@ def test_every_value_is_shown_with_its_source(file: Path, run: Run) -> None:
     assert done.returncode == 0
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     at = lines.index("sample_rate 0.1 OTEL_TRACES_SAMPLER_ARG")
-    assert lines[at + 1] == "over 0.5 tracing.yaml:3:16"
+    assert lines[at + 1] == "overrides 0.5 tracing.yaml:3:16"
     assert "exporter otlp (http) to http://collector:4318/v1/traces" in lines
     assert 'otlp.http.headers {"authorization": "***"} tracing.yaml:8:16' in lines
-    assert lines[-1].startswith("note: tracing.yaml:9:3: tracing.zipkin is filled and not used")
+    assert lines[-1].startswith("note: tracing.yaml:9:3: tracing.zipkin is not used")
     assert "s3cr3t-marker" not in done.stdout + done.stderr
+
+
+def test_what_cannot_be_built_is_a_problem_as_for_validate(tmp_path: Path, run: Run) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "bad.yaml").write_text(
+        "tracing:\n  exporter_type: console\n  sample_rate: 1\n  spool: {path: file/spool}\n"
+    )
+
+    done = run("explain", "bad.yaml")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("bad.yaml:4:17: the spool ")
 
 
 def test_the_unit_of_a_bare_number_in_a_variable_is_shown(file: Path, run: Run) -> None:
@@ -65,7 +80,40 @@ def test_the_same_is_there_as_json(file: Path, run: Run) -> None:
 def test_without_a_file_the_variables_say_where_it_is(file: Path, run: Run) -> None:
     done = run("explain", BENTOTRACE_CONFIG=file.name)
 
-    assert done.stdout.startswith("configuration from tracing.yaml\n")
+    assert done.stdout.startswith(
+        "tracing.yaml: sends to otlp (http) at http://collector:4318/v1/traces; sample_rate 0.5, "
+        "tracing.yaml:3:16\n"
+    )
+
+
+def test_only_what_differs_from_the_defaults_is_shown_unless_all_is(file: Path, run: Run) -> None:
+    def names(*options: str) -> list[str]:
+        lines = run("explain", file.name, *options).stdout.splitlines()
+        return [line.split()[0] for line in lines if re.match("  [a-z]", line)]
+
+    expected = ["exporter_type", "sample_rate", "otlp.protocol", "otlp.endpoint"]
+    assert names() == [*expected, "otlp.http.headers"]
+    assert {"excluded_urls", "spool.path", "otlp.grpc.insecure", "timeout"} < set(names("--all"))
+
+
+def test_a_value_that_is_not_one_word_is_in_quotes(tmp_path: Path, run: Run) -> None:
+    name = "a" * 60
+    attributes = f"{{service.name: 'two  blanks', {name}: \"a\\nb\", c: '', d: one two}}"
+    text = f"tracing: {{exporter_type: none, resource: {{attributes: {attributes}}}}}\n"
+    (tmp_path / "f.yaml").write_text(text, encoding="utf-8")
+
+    lines = run("explain", "f.yaml").stdout.splitlines()
+
+    rows = [
+        re.split("  +(?=[^ ]*$)|  +(?=f.yaml)", line.strip())
+        for line in lines
+        if "f.yaml:1:" in line[9:]
+    ]
+    values = {row[0].split("  ")[0].strip(): row[0].split("  ", 1)[-1].strip() for row in rows}
+    assert values["resource.attributes.service.name"] == '"two  blanks"'
+    assert values[f"resource.attributes.{name}"] == '"a\\nb"'
+    assert values["resource.attributes.c"] == '""'
+    assert values["resource.attributes.d"] == "one two"
 
 
 def test_a_wrong_file_is_told_and_not_explained(tmp_path: Path, run: Run) -> None:

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from ...golden import Golden
+
+pytestmark = pytest.mark.one_python
+
 pytest.importorskip("click", reason="the command needs click")
 pytest.importorskip("rich", reason="the command needs rich")
 
@@ -48,10 +52,31 @@ def test_the_pattern_that_excludes_a_url_is_told_with_its_place(
 
 @pytest.mark.parametrize("url", ["/", "/api/healthz", "http://shop.test/predict?deep=12"])
 def test_a_url_that_no_pattern_matches_is_traced(url: str, run: Run) -> None:
-    done = run("match", url, "f.yaml")
+    done = run("match", url, "f.yaml", OTEL_TRACES_SAMPLER_ARG="0.5")
 
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout == "traced: none of 3 patterns matches\n"
+    assert done.stdout.splitlines() == [
+        "traced: none of 3 patterns matches",
+        "sample rate 0.5, OTEL_TRACES_SAMPLER_ARG",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({}, "not traced, unless a caller samples: sample_rate is 0 by default"),
+        ({"OTEL_TRACES_SAMPLER": "always_off"}, "not traced: OTEL_TRACES_SAMPLER=always_off"),
+        ({"OTEL_TRACES_EXPORTER": "none"}, "not traced: OTEL_TRACES_EXPORTER=none"),
+        ({"OTEL_SDK_DISABLED": "true"}, "not traced: OTEL_SDK_DISABLED=true"),
+    ],
+)
+def test_why_nothing_is_traced_is_the_first_line(
+    variables: dict[str, str], line: str, run: Run
+) -> None:
+    done = run("match", "/", "f.yaml", **variables)
+
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [line, "none of 3 patterns matches"]
 
 
 @pytest.mark.parametrize("variable", ["BENTOTRACE_CONFIG", "BENTOML_CONFIG"])
@@ -61,19 +86,22 @@ def test_the_file_is_the_one_that_the_environment_names(variable: str, run: Run)
     assert done.stdout == "excluded by /healthz, f.yaml:3:18\n"
 
 
-def test_a_variable_wins_over_the_file(run: Run) -> None:
+def test_a_variable_wins_over_the_file(run: Run, golden: Golden) -> None:
     done = run("match", "/status", "f.yaml", OTEL_PYTHON_EXCLUDED_URLS="/ready,/status")
     other = run("match", "/healthz", OTEL_PYTHON_EXCLUDED_URLS="/ready")
 
-    assert done.stdout == "excluded by /status, OTEL_PYTHON_EXCLUDED_URLS\n"
-    assert (other.returncode, other.stdout) == (1, "traced: none of 1 pattern matches\n")
+    golden(done.stdout)
+    assert (other.returncode, other.stdout) == (
+        1,
+        "not traced: no exporter is selected\nnone of 1 pattern matches\n",
+    )
 
 
 def test_a_malformed_variable_is_told_and_the_file_counts(run: Run) -> None:
     done = run("match", "/healthz", "f.yaml", OTEL_PYTHON_EXCLUDED_URLS="([")
 
     assert done.stdout == "excluded by /healthz, f.yaml:3:18\n"
-    assert done.stderr.startswith("warning: OTEL_PYTHON_EXCLUDED_URLS is malformed and ignored")
+    assert done.stderr.startswith("warning: OTEL_PYTHON_EXCLUDED_URLS is ignored")
 
 
 def test_the_block_of_a_service_is_named(run: Run, file: Path) -> None:
@@ -88,7 +116,7 @@ def test_the_block_of_a_service_is_named(run: Run, file: Path) -> None:
 
 
 def test_an_extension_that_is_broken_ends_with_2_as_nothing_can_be_told(
-    run: Run, file: Path, tmp_path: Path, distributions: Any
+    run: Run, file: Path, tmp_path: Path, distributions: Any, golden: Golden
 ) -> None:
     source = "raise RuntimeError('no')"
     group = "bentotrace.extensions"
@@ -98,10 +126,26 @@ def test_an_extension_that_is_broken_ends_with_2_as_nothing_can_be_told(
     done = run("match", "/healthz", "f.yaml", PYTHONPATH=str(tmp_path))
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == (
-        "extension redact = acme_redact (acme 1.5) is broken: importing it raised "
-        "RuntimeError: no\n"
-    )
+    golden(done.stderr)
+
+
+@pytest.mark.parametrize("command", [("match", "/"), ("validate",)])
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [
+        ("excluded_urls: [/ok, '/(a+)+$']", "excluded_urls[1]"),
+        ("sample_rates: [{match: '/(a+)+$', rate: 1}]", "sample_rates[0]"),
+    ],
+)
+def test_a_pattern_that_clients_can_make_slow_is_told(
+    run: Run, file: Path, command: tuple[str, ...], option: str, place: str
+) -> None:
+    file.write_text(f"tracing:\n  exporter_type: otlp\n  sample_rate: 1\n  {option}\n")
+
+    done = run(*command, "f.yaml")
+
+    assert f"{place}: some URLs make /(a+)+$ slow to match" in done.stdout + done.stderr
+    assert done.returncode == (1 if command[0] == "match" else 0)
 
 
 def test_a_wrong_file_ends_with_2_and_its_problems(run: Run, file: Path) -> None:
@@ -117,9 +161,9 @@ def test_a_wrong_file_ends_with_2_and_its_problems(run: Run, file: Path) -> None
 @pytest.mark.parametrize(
     ("url", "applies"),
     [
-        ("/predict", "at the rate 0.5 by sample_rates[1], /predict, f.yaml:5:17"),
-        ("http://shop.test/beta?user=5", "at the rate 1 by sample_rates[0], beta, f.yaml:5:17"),
-        ("/", "at the rate 0.1 by sample_rate, f.yaml:4:16"),
+        ("/predict", "sample rate 0.5 from sample_rates[1], /predict, f.yaml:5:17"),
+        ("http://shop.test/beta?user=5", "sample rate 1 from sample_rates[0], beta, f.yaml:5:17"),
+        ("/", "sample rate 0.1 from sample_rate, f.yaml:4:16"),
     ],
 )
 def test_the_rate_of_a_traced_url_is_told_where_some_have_their_own(
@@ -138,7 +182,7 @@ def test_what_is_no_url_ends_with_2(run: Run) -> None:
     done = run("match", "healthz", "f.yaml")
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "'healthz' is none; write it as http://" in done.stderr
+    assert "'healthz' is not a URL; write it as http://" in done.stderr
 
 
 def test_no_exporter_is_imported_and_no_socket_opened(tmp_path: Path) -> None:

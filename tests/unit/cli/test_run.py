@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ...golden import Golden
+
 pytest.importorskip("click", reason="the command needs click")
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -31,11 +33,47 @@ def test_a_wrong_file_gives_every_problem_and_runs_nothing(run: Run, tmp_path: P
     ]
 
 
-def test_a_program_that_is_not_there_is_named(run: Run) -> None:
+def test_what_cannot_be_built_is_a_problem_and_runs_nothing(
+    run: Run, tmp_path: Path, golden: Golden
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "bad.yaml").write_text(
+        "tracing:\n  exporter_type: console\n  sample_rate: 1\n  spool: {path: file/spool}\n"
+    )
+
+    done = run("run", "-c", "bad.yaml", "--", sys.executable, "-c", "print('ran')")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    golden(done.stderr.replace(str(tmp_path), "<TMP>"))
+
+
+@pytest.mark.few_pythons
+def test_the_block_of_a_service_is_selected(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip(
+        "opentelemetry.instrumentation.auto_instrumentation",
+        reason="an old OpenTelemetry starts with pkg_resources, which setuptools brought",
+    )
+    (tmp_path / "services.yaml").write_text(
+        "services:\n"
+        "  A: {tracing: {exporter_type: none}}\n"
+        "  B: {tracing: {exporter_type: console, sample_rate: 1}}\n"
+    )
+    script = (
+        "from opentelemetry import trace\n"
+        "print(trace.get_tracer_provider().resource.attributes['service.name'])"
+    )
+
+    done = run("run", "-c", "services.yaml", "--service", "B", "--", sys.executable, "-c", script)
+
+    assert (done.returncode, done.stdout) == (0, "B\n")
+    assert done.stderr.startswith("services.yaml: sends to console at stdout; sample_rate 1")
+
+
+def test_a_program_that_is_not_there_is_named(run: Run, golden: Golden) -> None:
     done = run("run", "-c", "good.yaml", "--", "no-such-program")
 
     assert done.returncode == 1
-    assert done.stderr == ("there is no program 'no-such-program'; is it installed, and on PATH?\n")
+    golden(done.stderr)
 
 
 def test_nothing_to_run_is_wrong_usage(run: Run) -> None:
@@ -52,7 +90,9 @@ def test_an_option_that_it_does_not_have_is_wrong_usage(run: Run) -> None:
     assert "No such option" in done.stderr
 
 
-def test_the_extra_is_named_where_opentelemetrys_start_is_missing(tmp_path: Path) -> None:
+def test_the_extra_is_named_where_opentelemetrys_start_is_missing(
+    tmp_path: Path, golden: Golden
+) -> None:
     script = (
         "import sys\n"
         "sys.modules['opentelemetry.instrumentation'] = None\n"
@@ -65,6 +105,41 @@ def test_the_extra_is_named_where_opentelemetrys_start_is_missing(tmp_path: Path
     )
 
     assert done.returncode == 1
-    assert done.stderr == (
-        "bentotrace run needs opentelemetry-instrumentation; pip install 'bentotrace[instrument]'\n"
-    )
+    golden(done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "flag"),
+    [
+        (("-I", "-c", "pass"), "-I"),
+        (("-bE", "-c", "pass"), "-bE"),
+        (("-b", "-S", "-c", "pass"), "-S"),
+        (("-c", "pass", "-I"), None),
+        (("-bc", "pass"), None),
+        (("-m", "this", "-E"), None),
+    ],
+)
+def test_a_python_that_ignores_the_start_of_tracing_is_warned_of(
+    arguments: tuple[str, ...], flag: str | None, run: Run
+) -> None:
+    pytest.importorskip("opentelemetry.instrumentation", reason="bentotrace run needs it")
+
+    done = run("run", "-c", "good.yaml", "--", sys.executable, *arguments)
+
+    assert done.returncode == 0
+    first, *others = done.stderr.splitlines()
+    assert first == "good.yaml: sends to console at stdout; sample_rate 1, good.yaml:1:48"
+    warned = [line for line in others if line.startswith("warning: nothing is traced: python ")]
+    assert [line.split()[5] for line in warned] == ([flag] if flag else [])
+
+
+def test_a_script_whose_python_ignores_it_is_warned_of(run: Run, tmp_path: Path) -> None:
+    pytest.importorskip("opentelemetry.instrumentation", reason="bentotrace run needs it")
+    script = tmp_path / "app"
+    script.write_text(f"#!{sys.executable} -I\n")
+    script.chmod(0o755)
+
+    done = run("run", "-c", "good.yaml", "--", str(script))
+
+    assert done.returncode == 0
+    assert "leave out -I" in done.stderr

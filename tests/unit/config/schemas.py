@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bentotrace import registry
+from bentotrace.config.diagnostics import Report
 from bentotrace.config.json_schema import json_schema
 from bentotrace.config.options import TracingOptions
-from bentotrace.config.report import Report
-from bentotrace.config.schema import Leaf, section_of
+from bentotrace.discovery import registry
+from bentotrace.schema.tree import Leaf, section_of
 
 EXPORTERS = [name for name in registry.names() if name != registry.NONE]
 

@@ -7,11 +7,11 @@ from typing import Any
 import attrs
 import pytest
 
-from bentotrace import registry
 from bentotrace.config.explain import ExplainedOption, Explanation, Given, explain
 from bentotrace.config.load import load_config
 from bentotrace.config.options import TracingOptions
-from bentotrace.config.schema import section_of
+from bentotrace.discovery import registry
+from bentotrace.schema.tree import section_of
 
 Load = Callable[..., Any]
 

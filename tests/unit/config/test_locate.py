@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from bentotrace.config.lay import Service
-from bentotrace.config.load import load_config
+from bentotrace.config.document import Service
+from bentotrace.config.load import list_services, load_config
 from bentotrace.exceptions import ConfigError
+
+from ...golden import Golden
 
 Problems = Callable[..., list[str]]
 
@@ -21,25 +23,18 @@ def test_the_block_is_found_where_bentoml_puts_it(place: str, load: Callable[...
     assert load(text).options.sample_rate == 0.5
 
 
-def test_a_file_without_a_block_names_the_places(problems: Problems) -> None:
-    assert problems("api_server: {workers: 2}\n") == [
-        "1:1: has no tracing block; write one at tracing, api_server.tracing, services.tracing"
-    ]
+def test_a_file_without_a_block_names_the_places(problems: Problems, golden: Golden) -> None:
+    golden(problems("api_server: {workers: 2}\n"))
 
 
-def test_two_blocks_are_one_too_many(problems: Problems) -> None:
+def test_two_blocks_are_one_too_many(problems: Problems, golden: Golden) -> None:
     text = "tracing: {sample_rate: 1}\napi_server:\n  tracing: {sample_rate: 1}\n"
 
-    assert problems(text) == [
-        "3:3: api_server.tracing: there are two tracing blocks, tracing and api_server.tracing; "
-        "keep one"
-    ]
+    golden(problems(text))
 
 
-def test_a_block_that_is_no_mapping_is_explained(problems: Problems) -> None:
-    assert problems("tracing: otlp\n") == [
-        "1:10: tracing: must be a mapping of options, such as exporter_type: otlp"
-    ]
+def test_a_block_that_is_no_mapping_is_explained(problems: Problems, golden: Golden) -> None:
+    golden(problems("tracing: otlp\n"))
 
 
 def test_an_empty_block_has_the_defaults(load: Callable[..., Any]) -> None:
@@ -97,11 +92,8 @@ def test_the_only_service_with_a_block_is_meant(write: Callable[..., str]) -> No
         assert load_config(name, environ=environ).options.sample_rate == 0.5
 
 
-def test_one_of_several_services_has_to_be_named(problems: Problems) -> None:
-    assert problems(SERVICES) == [
-        "1:1: services: several services have a tracing block of their own (Iris, Rose); name the "
-        "one that is meant in OTEL_SERVICE_NAME, or as service= in code"
-    ]
+def test_one_of_several_services_has_to_be_named(problems: Problems, golden: Golden) -> None:
+    golden(problems(SERVICES))
 
 
 def test_a_service_that_is_not_there_is_told_with_the_closest(write: Callable[..., str]) -> None:
@@ -112,8 +104,8 @@ def test_a_service_that_is_not_there_is_told_with_the_closest(write: Callable[..
 def test_a_service_of_which_only_others_have_a_block_is_told_so(write: Callable[..., str]) -> None:
     name = write("services:\n  Iris: {workers: 2}\n  Rose: {tracing: {exporter_type: none}}\n")
     problem = (
-        "2:3: services.Iris: has no tracing block of its own, and there is none for all services, "
-        "only services.Rose.tracing; write one at services.Iris.tracing or services.tracing"
+        "2:3: services.Iris: has no tracing block; found only services.Rose.tracing; "
+        "write one at services.Iris.tracing or services.tracing"
     )
 
     for service, environ in (("Iris", {}), (None, {"OTEL_SERVICE_NAME": "Iris"})):
@@ -123,41 +115,26 @@ def test_a_service_of_which_only_others_have_a_block_is_told_so(write: Callable[
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    "text",
     [
-        (
-            "exporter_type: otlp\nsample_rate: 1\n",
-            "1:1: these are options of tracing, but nothing reads them here; put tracing: "
-            "above them, and indent them",
-        ),
-        (
-            "api_server:\n  http:\n    tracing: {exporter_type: otlp}\n",
-            "3:5: api_server.http.tracing: these are options of tracing, but nothing reads them "
-            "here; move them to tracing, at the root of the file",
-        ),
-        (
-            "monitoring: {exporter_type: otlp}\n",
-            "1:1: monitoring: these are options of tracing, but nothing reads them here; "
-            "move them to tracing, at the root of the file",
-        ),
+        "exporter_type: otlp\nsample_rate: 1\n",
+        "api_server:\n  http:\n    tracing: {exporter_type: otlp}\n",
+        "monitoring: {exporter_type: otlp}\n",
     ],
 )
 def test_a_block_where_nothing_reads_it_is_reported(
-    problems: Problems, text: str, problem: str
+    problems: Problems, text: str, golden: Golden
 ) -> None:
-    assert problems(text) == [problem]
+    golden(problems(text))
 
 
-def test_old_names_work_with_one_note_each(write: Callable[..., str]) -> None:
+def test_old_names_work_with_one_note_each(write: Callable[..., str], golden: Golden) -> None:
     name = write("tracing:\n  type: zipkin\n  zipkin: {url: 'http://z:9411'}\n")
 
     config = load_config(name, environ={})
 
     assert config.exporters[0].options.endpoint == "http://z:9411"
-    assert [note.message.partition(" ")[2] for note in config.notes] == [
-        "tracing.type is the old name of tracing.exporter_type; write that",
-        "tracing.zipkin.url is the old name of tracing.zipkin.endpoint; write that",
-    ]
+    golden([note.message.partition(" ")[2] for note in config.notes])
 
 
 def test_a_file_need_not_have_a_service_that_is_only_looked_for(write: Callable[..., str]) -> None:
@@ -171,3 +148,70 @@ def test_a_file_need_not_have_a_service_that_is_only_looked_for(write: Callable[
     assert rate(own + "  tracing: {sample_rate: 0.25}\n", "rose") == 0.25
     assert rate(own + "tracing: {sample_rate: 0.125}\n", "rose") == 0.125
     assert rate(own, "rose") == 0.0
+
+
+INHERITED = """
+services:
+  tracing:
+    exporter_type: otlp
+    sample_rate: 0.5
+    resource: {attributes: {service.version: 1.10}}
+    otlp:
+      endpoint: http://collector:4317
+      grpc: {headers: {a: b}}
+  Iris:
+    tracing:
+      sample_rate: ~
+      otlp:
+        compression: gzip
+        grpc: {headers: ~}
+  Rose:
+    tracing: {exporter_type: ~}
+  Tulip: {workers: 2}
+"""
+
+
+def test_a_service_inherits_deeply_and_its_nulls_are_values(write: Callable[..., str]) -> None:
+    name = write(INHERITED)
+    iris, rose, tulip = (
+        load_config(name, environ={}, service=service) for service in ("Iris", "Rose", "Tulip")
+    )
+
+    (exporter,) = iris.exporters
+    assert iris.options.sample_rate == 0.0
+    assert iris.options.resource.attributes == {"service.version": "1.10"}
+    assert exporter.options.compression == "gzip"
+    assert exporter.options.grpc.headers == {}
+    assert str(exporter.options.endpoint) == "http://collector:4317"
+    assert rose.exporters == ()
+    assert tulip.options.sample_rate == 0.5
+
+
+def test_what_is_inherited_keeps_its_place(write: Callable[..., str]) -> None:
+    config = load_config(write(INHERITED), environ={}, service="Iris")
+
+    found = {setting.path: setting for setting in (*config.settings, *config.exporters[0].settings)}
+    sources = [found[path].effective for path in (("otlp", "endpoint"), ("otlp", "compression"))]
+    assert [item.source for item in sources if item is not None] == ["f.yaml:7:17", "f.yaml:13:22"]
+
+
+@pytest.mark.parametrize(
+    ("text", "services"),
+    [
+        (INHERITED, [None, "Iris", "Rose"]),
+        ("services: {A: {tracing: {exporter_type: otlp}}, B: {tracing: ~}}\n", ["A"]),
+        ("services: {tracing: {sample_rate: 1}, A: {tracing: {exporter_type: otlp}}}\n", ["A"]),
+        ("tracing: {exporter_type: otlp}\n", [None]),
+        ("services: {tracing: ~}\n", [None]),
+    ],
+)
+def test_the_services_with_a_block_are_listed(
+    text: str, services: list[str | None], write: Callable[..., str]
+) -> None:
+    assert list_services(write(text)) == services
+
+
+def test_a_block_of_nulls_next_to_a_filled_one_is_not_used(write: Callable[..., str]) -> None:
+    text = "tracing: {exporter_type: none}\napi_server: {tracing: {exporter_type: ~, jaeger: {}}}\n"
+
+    assert load_config(write(text), environ={}).options.exporter_type == ("none",)

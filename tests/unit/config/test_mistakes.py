@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bentotrace import hookspecs, registry
+from bentotrace import hookspecs
 from bentotrace.config.load import load_config
+from bentotrace.discovery import registry
 from bentotrace.exceptions import ConfigError
+
+from ...golden import Golden
+
+pytestmark = pytest.mark.few_pythons
 
 FOLDER = Path(__file__).parents[2] / "data" / "mistakes"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -27,10 +32,6 @@ def _beside_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(registry, "find", find)
     monkeypatch.chdir(FOLDER)
-
-
-def golden(name: str) -> list[str]:
-    return (FOLDER / f"{name}.txt").read_text(encoding="utf-8").splitlines()
 
 
 def first_line(name: str) -> Mapping[str, str]:
@@ -56,8 +57,8 @@ def said(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_mistake_is_explained_word_for_word(name: str) -> None:
-    assert said(name) == golden(name)
+def test_a_mistake_is_explained_word_for_word(name: str, golden: Golden) -> None:
+    golden.file_is(FOLDER / f"{name}.txt", said(name))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -76,11 +77,11 @@ def test_a_problem_has_a_place_and_is_short(name: str) -> None:
 def test_every_file_has_its_messages_and_there_are_many() -> None:
     assert len(NAMES) >= 60
     assert sorted(path.stem for path in FOLDER.glob("*.txt")) == NAMES
-    assert all(golden(name) for name in NAMES)
+    assert all((FOLDER / f"{name}.txt").stat().st_size > 1 for name in NAMES)
 
 
 def test_no_message_holds_a_secret() -> None:
     holding = [name for name in NAMES if SECRET in (FOLDER / f"{name}.yaml").read_text("utf-8")]
 
     assert len(holding) >= 10
-    assert [name for name in NAMES if any(SECRET in line for line in golden(name))] == []
+    assert [name for name in NAMES if SECRET in (FOLDER / f"{name}.txt").read_text("utf-8")] == []

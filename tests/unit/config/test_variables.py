@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from attrs import field, frozen
 
-from bentotrace import registry
+from bentotrace.config.candidates import Origin
 from bentotrace.config.load import Config, load_config
 from bentotrace.config.options import TracingOptions
-from bentotrace.config.resolve import Origin, Setting
-from bentotrace.config.schema import section_of
-from bentotrace.exceptions import ConfigError
+from bentotrace.config.settings import Setting
+from bentotrace.discovery import registry
 from bentotrace.plugin import ExporterPlugin
+from bentotrace.schema.tree import section_of
+
+pytestmark = pytest.mark.few_pythons
 
 
 @frozen
@@ -45,12 +47,19 @@ def count(malformed: str = "1.5") -> Row:
 
 COMMON = {
     "OTEL_SDK_DISABLED": Row("TRUE", True, False, "1"),
+    "BENTOTRACE_PLUGINS": Row(
+        "otlp,jaeger,zipkin,console",
+        ("otlp", "jaeger", "zipkin", "console"),
+        ["bentotrace"],
+    ),
     "BENTOTRACE_ON_ERROR": Row("warn", "warn", "disable", "ignore"),
+    "BENTOTRACE_ON_FULL": Row("wait", "wait", "drop", "sleep"),
     "OTEL_TRACES_EXPORTER": Row("console,otlp", ("console", "otlp"), "otlp", "a,a"),
     "OTEL_TRACES_SAMPLER_ARG": Row("0.25", 0.25, 1, "2"),
     "OTEL_TRACES_SAMPLER": Row("always_on", "always_on", "always_off", "sometimes"),
     "OTEL_PYTHON_EXCLUDED_URLS": Row("/a,b", ("/a", "b"), "c", "(["),
     "OTEL_PROPAGATORS": Row("baggage, baggage", ("baggage",), ["tracecontext", "baggage"], "b4"),
+    "OTEL_PYTHON_ID_GENERATOR": Row("random", "random", "random", "dice"),
     "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": count("-1"),
     "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": count("nine"),
     "OTEL_BSP_MAX_QUEUE_SIZE": count("0"),
@@ -198,7 +207,7 @@ def test_a_variable_wins_over_the_file(name: str, exporter: str, option: tuple[s
 
     setting = setting_of(config, exporter, option)
     assert setting.effective is not None
-    assert plain(setting.typed(setting.effective)) == row.value
+    assert plain(setting.effective.value) == row.value
     assert setting.effective.source == name
     origins = [candidate.origin for candidate in setting.candidates]
     assert origins == [Origin.VARIABLE, Origin.FILE, Origin.DEFAULT]
@@ -230,23 +239,25 @@ def test_a_malformed_variable_is_a_warning_and_the_file_counts(
     setting = setting_of(config, exporter, option)
     assert [candidate.origin for candidate in setting.candidates] == [Origin.FILE, Origin.DEFAULT]
     warnings = [str(note) for note in config.notes if note.warning]
-    assert any(line.startswith(f"{name} is malformed and ignored: ") for line in warnings)
+    assert any(line.startswith(f"{name} is ignored: ") for line in warnings)
     assert value_of(config, exporter, option) == value_of(
         load(name, exporter, option, ""), exporter, option
     )
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.refused is not None])
-def test_a_variable_that_does_not_fit_the_protocol_is_a_problem(name: str) -> None:
+def test_a_variable_that_does_not_fit_the_protocol_is_ignored_with_a_warning(name: str) -> None:
     refused = ROWS[name].refused
     assert refused is not None
     exporter = name.removeprefix("OTEL_EXPORTER_").partition("_")[0].lower()
 
-    with pytest.raises(ConfigError) as caught:
-        load_config({"exporter_type": exporter}, environ={name: refused})
+    config = load_config({"exporter_type": exporter}, environ={name: refused})
+    default = load_config({"exporter_type": exporter}, environ={})
 
-    (problem,) = caught.value.problems
-    assert str(problem).startswith(f"{name}: {exporter}.")
+    warnings = [str(note) for note in config.notes if note.warning]
+    assert [line for line in warnings if line.startswith(f"{name} is ignored: ")] == warnings
+    assert len(warnings) == 1
+    assert config.exporters[0].options == default.exporters[0].options
 
 
 @pytest.mark.parametrize(
@@ -270,3 +281,96 @@ def test_the_more_specific_variable_wins(first: str, second: str, option: str) -
 
     candidates = setting_of(config, "otlp", tuple(option.split("."))).candidates
     assert [candidate.source for candidate in candidates[:2]] == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "found"),
+    [
+        ("OTEL_TRACES_EXPORTER", "OTLP", lambda config: config.exporters[0].plugin.name == "otlp"),
+        ("OTEL_TRACES_EXPORTER", "None", lambda config: config.exporters == ()),
+        ("OTEL_TRACES_SAMPLER", "ALWAYS_ON", lambda config: config.options.sampler == "always_on"),
+        ("OTEL_PROPAGATORS", "TraceContext", lambda c: c.options.propagators == ("tracecontext",)),
+        ("OTEL_SDK_DISABLED", "TRUE", lambda config: config.options.disabled),
+        ("BENTOTRACE_ON_ERROR", "Warn", lambda config: config.options.on_error == "warn"),
+        (
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "HTTP/PROTOBUF",
+            lambda config: config.exporters[0].options.protocol == "http",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
+            "GZIP",
+            lambda config: config.exporters[0].options.compression == "gzip",
+        ),
+    ],
+)
+def test_an_enumeration_is_read_in_any_case(name: str, text: str, found: Any) -> None:
+    config = load_config(None, environ={"OTEL_TRACES_EXPORTER": "otlp", name: text})
+
+    assert found(config)
+    assert not [str(note) for note in config.notes if note.warning]
+
+
+NO_EFFECT = {
+    "OTEL_TRACES_SAMPLER_ARGS": "did you mean OTEL_TRACES_SAMPLER_ARG?",
+    "OTEL_TRACE_EXPORTER": "did you mean OTEL_TRACES_EXPORTER?",
+    "OTEL_TRACES_SAMPLR": "did you mean OTEL_TRACES_SAMPLER?",
+    "OTEL_PROPAGATOR": "did you mean OTEL_PROPAGATORS?",
+    "OTEL_BSP_MAX_QUEUE": "did you mean OTEL_BSP_MAX_QUEUE_SIZE?",
+    "OTEL_RESOURCE_ATTRIBUTE": "did you mean OTEL_RESOURCE_ATTRIBUTES?",
+    "OTEL_EXPORTER_OLTP_ENDPOINT": "did you mean OTEL_EXPORTER_OTLP_ENDPOINT?",
+    "OTEL_EXPORTER_JEAGER_AGENT_HOST": "did you mean OTEL_EXPORTER_JAEGER_AGENT_HOST?",
+    "OTEL_EXPORTER_OTLP_HEADER": "did you mean OTEL_EXPORTER_OTLP_HEADERS?",
+    "BENTOTRACE_CONFG": "did you mean BENTOTRACE_CONFIG?",
+    "BENTOTRCE_CONFIG": "did you mean BENTOTRACE_CONFIG?",
+    "BENTOML_CONFGI": "did you mean BENTOML_CONFIG?",
+    "OTLE_TRACES_EXPORTER": "did you mean OTEL_TRACES_EXPORTER?",
+    "BENTOTRACE_SAMPLE_RATE": "there is no such variable",
+    "OTEL_TRACES_COLOUR": "there is no such variable",
+    "OTEL_PYTHON_TRACER_CONFIGURATOR": "bentotrace does not read it",
+}
+
+
+@pytest.mark.parametrize("name", NO_EFFECT)
+@pytest.mark.parametrize("exporter", ["otlp", None])
+def test_a_variable_without_effect_is_reported_once(name: str, exporter: str | None) -> None:
+    if exporter is None and name.startswith("OTEL_EXPORTER_"):
+        pytest.skip("which variables of exporters have an effect depends on the exporter")
+    source = {"exporter_type": exporter} if exporter is not None else {}
+
+    config = load_config(source, environ={name: "x"})
+
+    found = [str(note) for note in config.notes if name in str(note)]
+    assert found == [f"{name} is set and has no effect: {NO_EFFECT[name]}"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "OTEL_METRICS_EXPORTER",
+        "OTEL_LOG_LEVEL",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        "OTEL_PYTHON_LOG_CORRELATION",
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST",
+        "OTEL_SEMCONV_STABILITY_OPT_IN",
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS",
+        "PATH",
+        "HOME",
+        "BENTOML_HOME",
+    ],
+)
+def test_a_variable_of_another_program_is_not_reported(name: str) -> None:
+    assert load_config({"exporter_type": "otlp"}, environ={name: "x"}).notes == ()
+
+
+def test_a_part_of_the_resource_attributes_that_is_not_a_pair_is_named() -> None:
+    text = "service.version=1.10,production, =x,team=a"
+
+    config = load_config({"exporter_type": "otlp"}, environ={"OTEL_RESOURCE_ATTRIBUTES": text})
+
+    assert [str(note) for note in config.notes] == [
+        "OTEL_RESOURCE_ATTRIBUTES: 'production' is ignored: expected name=value",
+        "OTEL_RESOURCE_ATTRIBUTES: '=x' is ignored: expected name=value",
+    ]
+    assert config.options.resource.attributes["service.version"] == "1.10"
+    assert config.options.resource.attributes["team"] == "a"

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from bentotrace.config.load import load_config
-from bentotrace.doctor.examination import Diagnosis
 from bentotrace.doctor.examine import examine
+from bentotrace.doctor.report import Diagnosis
+
+from ...ports import free_ports
 
 
 @pytest.fixture(autouse=True)
@@ -79,16 +81,19 @@ def serve_grpc() -> Iterator[Callable[..., int]]:
             ThreadPoolExecutor(2), handlers=(handler,), options=[("grpc.so_reuseport", 0)]
         )
         servers.append(server)
+        # Of a port that gRPC chooses, another server may have the one of localhost's addresses.
+        (port,) = free_ports()
+        address = f"localhost:{port}"
         if certificates is None:
-            port = server.add_insecure_port("localhost:0")
+            server.add_insecure_port(address)
         else:
             pair = (
                 Path(certificates.key_file).read_bytes(),
                 Path(certificates.cert_file).read_bytes(),
             )
-            port = server.add_secure_port("localhost:0", grpc.ssl_server_credentials([pair]))
+            server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
         server.start()
-        return int(port)
+        return port
 
     yield start
     for server in servers:

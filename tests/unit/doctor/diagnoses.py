@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bentotrace.doctor.examination import Diagnosis, State
+from bentotrace.doctor.report import Diagnosis, State
 from bentotrace.doctor.verdict import StepName
 
 Diagnose = Callable[..., Diagnosis]
@@ -23,7 +23,7 @@ REQUEST_STEPS = [
     StepName.PROTOCOL,
     StepName.AUTHENTICATION,
     StepName.PATH,
-    StepName.ANSWER,
+    StepName.RESPONSE,
 ]
 
 
@@ -37,7 +37,7 @@ def states(diagnosis: Diagnosis) -> list[State]:
 
 def told(diagnosis: Diagnosis, name: StepName) -> str:
     (step,) = [step for step in diagnosis.steps if step.name is name]
-    return step.told
+    return step.message
 
 
 def failed(diagnosis: Diagnosis) -> StepName:

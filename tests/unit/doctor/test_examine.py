@@ -12,8 +12,9 @@ from attrs import frozen
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.config.load import ExporterConfig, load_config
-from bentotrace.doctor.examination import Diagnosis
+from bentotrace.delivery.advice import advice_on
 from bentotrace.doctor.examine import examine
+from bentotrace.doctor.report import Diagnosis
 from bentotrace.doctor.verdict import StepName, Verdict
 from bentotrace.plugin import ExporterPlugin, Target, option
 from bentotrace.transport import FailureKind, Outcome, TLSConfig
@@ -22,6 +23,9 @@ from .diagnoses import (
     Diagnose,
     failed,
 )
+
+# The doctor knows whether a connection was made, and its export is neither late nor interrupted.
+ONLY_IN_THE_LOG = {FailureKind.TIMEOUT, FailureKind.CLOSED, FailureKind.UNEXPECTED}
 
 
 class TestOtherExporters:
@@ -47,7 +51,9 @@ class TestOtherExporters:
         found = examine(load_config({"exporter_type": "console"}, environ={}))
 
         assert found.verdict is Verdict.GOOD
-        assert found.notes[-1].message.startswith("sample_rate is 0, so no trace begins here")
+        assert found.notes[-1].message.startswith(
+            "sample_rate is 0 by default, so no trace starts here"
+        )
 
     def test_the_first_verdict_that_is_not_good_is_that_of_all(self, free_port: int) -> None:
         block = {
@@ -94,14 +100,16 @@ class TestOtherExporters:
         found = foreign("hang", timeout=0.2)
 
         assert found.verdict is Verdict.EXPORTER_HANGS
-        assert found.reason == "it does not return, long after its timeout"
+        assert found.reason == "the exporter did not return within 2.2 s and was abandoned"
         assert failed(found) is StepName.EXPORT
 
     def test_an_exporter_that_does_not_close_is_left(self) -> None:
         found = foreign("stay open", timeout=0.2)
 
         assert found.verdict is Verdict.EXPORTER_HANGS
-        assert "it is not made and closed" in found.reason
+        assert found.reason.startswith(
+            "creating and closing the exporter did not return within 2.2 s"
+        )
         assert failed(found) is StepName.CONFIGURATION
 
     def test_an_exporter_that_reports_outcomes_gets_their_verdict(self) -> None:
@@ -109,6 +117,22 @@ class TestOtherExporters:
 
         assert found.verdict is Verdict.SERVER_ERROR
         assert (failed(found), found.reason) == (StepName.EXPORT, "so it says")
+
+    @pytest.mark.parametrize(
+        "kind", sorted(set(FailureKind) - ONLY_IN_THE_LOG, key=str), ids=lambda kind: kind.value
+    )
+    def test_the_advice_is_that_of_the_log_with_names(self, kind: FailureKind) -> None:
+        advice = advice_on(
+            kind.value,
+            endpoint="its endpoint",
+            receiver="the receiver on somewhere",
+            host="the host",
+            proxy="http_proxy or https_proxy",
+            headers="its headers",
+            exporter="acme",
+        )
+
+        assert advice[1:] in foreign("report", outcome=failure(kind)).fix
 
     def test_a_probe_says_what_an_export_had_no_time_for(self, free_port: int) -> None:
         target = Target("http", f"http://127.0.0.1:{free_port}/")
@@ -123,7 +147,7 @@ class TestOtherExporters:
         found = foreign("report", target=target, outcome=failure(FailureKind.REFUSED))
 
         assert found.verdict is Verdict.DISCONNECTED
-        assert found.reason == f"{server.netloc} takes the connection and closes it; so it says"
+        assert found.reason == f"{server.netloc} accepts the connection and closes it; so it says"
 
     def test_a_refusal_of_another_address_does_not_hide_a_failure_of_tls(
         self, serve: Any, receiver: Any, expired_certificates: Any
@@ -139,7 +163,7 @@ class TestOtherExporters:
         found = foreign("absent")
 
         assert found.verdict is Verdict.CONFIGURATION
-        assert found.reason == "exporter 'acme' cannot be made: ValueError: not today"
+        assert found.reason == "cannot create exporter 'acme': ValueError: not today"
         assert len(found.steps) == 1
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bentotrace.doctor.examination import State
+from bentotrace.doctor.report import State
 from bentotrace.doctor.verdict import StepName, Verdict
 
 from .diagnoses import (
@@ -51,10 +51,10 @@ class TestGRPC:
             ("UNAUTHENTICATED", Verdict.UNAUTHENTICATED, StepName.AUTHENTICATION),
             ("PERMISSION_DENIED", Verdict.FORBIDDEN, StepName.AUTHENTICATION),
             ("UNIMPLEMENTED", Verdict.NOT_FOUND, StepName.PATH),
-            ("RESOURCE_EXHAUSTED", Verdict.RATE_LIMITED, StepName.ANSWER),
-            ("UNAVAILABLE", Verdict.SERVER_ERROR, StepName.ANSWER),
-            ("INTERNAL", Verdict.SERVER_ERROR, StepName.ANSWER),
-            ("INVALID_ARGUMENT", Verdict.REJECTED, StepName.ANSWER),
+            ("RESOURCE_EXHAUSTED", Verdict.RATE_LIMITED, StepName.RESPONSE),
+            ("UNAVAILABLE", Verdict.SERVER_ERROR, StepName.RESPONSE),
+            ("INTERNAL", Verdict.SERVER_ERROR, StepName.RESPONSE),
+            ("INVALID_ARGUMENT", Verdict.REJECTED, StepName.RESPONSE),
         ],
     )
     def test_a_code_that_is_no_success_fails_its_step(

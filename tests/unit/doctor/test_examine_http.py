@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bentotrace.doctor.examination import State
+from bentotrace.doctor.report import State
 from bentotrace.doctor.verdict import StepName, Verdict
 
 from .diagnoses import (
@@ -34,7 +34,7 @@ class TestHTTP:
         assert [step.name for step in found.steps] == REQUEST_STEPS
         assert set(states(found)) == {State.GOOD}
         assert told(found, StepName.CONFIGURATION) == "good; service iris; timeout 5 s"
-        assert told(found, StepName.CONNECTION) == f"127.0.0.1:{server.port} takes it"
+        assert told(found, StepName.CONNECTION) == f"connected to 127.0.0.1:{server.port}"
         assert told(found, StepName.AUTHENTICATION) == "accepted: the header x-tenant"
         assert told(found, StepName.PATH) == "/v1/traces is served"
         (request,) = handler.requests
@@ -48,12 +48,12 @@ class TestHTTP:
             ("403 Forbidden", Verdict.FORBIDDEN, StepName.AUTHENTICATION),
             ("404 Not Found", Verdict.NOT_FOUND, StepName.PATH),
             ("405 Method Not Allowed", Verdict.NOT_FOUND, StepName.PATH),
-            ("413 Content Too Large", Verdict.TOO_LARGE, StepName.ANSWER),
-            ("429 Too Many Requests", Verdict.RATE_LIMITED, StepName.ANSWER),
-            ("500 Internal Server Error", Verdict.SERVER_ERROR, StepName.ANSWER),
-            ("503 Service Unavailable", Verdict.SERVER_ERROR, StepName.ANSWER),
-            ("301 Moved Permanently", Verdict.REJECTED, StepName.ANSWER),
-            ("400 Bad Request", Verdict.REJECTED, StepName.ANSWER),
+            ("413 Content Too Large", Verdict.TOO_LARGE, StepName.RESPONSE),
+            ("429 Too Many Requests", Verdict.RATE_LIMITED, StepName.RESPONSE),
+            ("500 Internal Server Error", Verdict.SERVER_ERROR, StepName.RESPONSE),
+            ("503 Service Unavailable", Verdict.SERVER_ERROR, StepName.RESPONSE),
+            ("301 Moved Permanently", Verdict.REJECTED, StepName.RESPONSE),
+            ("400 Bad Request", Verdict.REJECTED, StepName.RESPONSE),
         ],
     )
     def test_an_answer_that_is_no_success_fails_its_step(
@@ -82,7 +82,7 @@ class TestHTTP:
     ) -> None:
         found = diagnose("otlp", http(serve(receiver([reply("401 Unauthorized")])).url))
 
-        assert "No credentials are sent" in found.fix
+        assert "No credentials were sent" in found.fix
         assert "otlp.http.headers" in found.fix
 
     def test_wrong_credentials_name_the_header_and_never_its_value(
@@ -94,7 +94,7 @@ class TestHTTP:
 
         found = diagnose("otlp", http(server.url, headers={"Authorization": "s3cr3t-marker"}))
 
-        assert "Sent was the header Authorization" in found.fix
+        assert "Sent: the header Authorization" in found.fix
         assert found.reason == "401 Unauthorized: no ***"
         assert "s3cr3t" not in str(found)
 
@@ -136,17 +136,34 @@ class TestHTTP:
         usual = diagnose("otlp", http(url))
         other = diagnose("otlp", http(f"{url}/collect"))
 
-        assert usual.fix.startswith("/v1/traces is the usual path, and no path of a well-known")
+        serves_none = f"{url.removeprefix('http://')} serves no path of a well-known receiver"
+        assert usual.fix.startswith(f"/v1/traces is the usual path, but {serves_none}")
         assert other.fix.startswith("Correct the path in otlp.endpoint")
-        assert "usually /v1/traces; no path of a well-known receiver is served" in other.fix
+        assert f"usually /v1/traces; {serves_none}" in other.fix
 
     def test_a_web_page_is_no_receiver(
         self, serve: Any, receiver: Any, reply: Any, diagnose: Diagnose
     ) -> None:
-        found = diagnose("otlp", http(serve(receiver([reply("200 OK", b"<html>hello")])).url))
+        url = serve(receiver([reply("200 OK", b"<html>hello")])).url
 
-        assert found.verdict is Verdict.PROTOCOL
-        assert failed(found) is StepName.PROTOCOL
+        for exporter, options in (
+            ("otlp", http(url)),
+            ("zipkin", {"endpoint": url}),
+            ("jaeger", {"collector_endpoint": url}),
+        ):
+            found = diagnose(exporter, options)
+            assert found.verdict is Verdict.PROTOCOL
+            assert failed(found) is StepName.PROTOCOL
+            assert "the response is a web page" in found.reason
+
+    def test_a_path_that_is_served_as_a_web_page_is_not_suggested(
+        self, serve: Any, receiver: Any, reply: Any, diagnose: Diagnose
+    ) -> None:
+        pages = [reply("404 Not Found"), reply("200 OK", b"<html>hello")]
+        found = diagnose("otlp", http(f"{serve(receiver(pages)).url}/collect"))
+
+        assert found.verdict is Verdict.NOT_FOUND
+        assert "serves no path of a well-known receiver" in found.fix
 
     def test_a_partial_success_is_told(
         self, serve: Any, receiver: Any, reply: Any, diagnose: Diagnose

@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 import pytest
 
-from bentotrace.doctor.examination import State
-from bentotrace.doctor.probe import Connection, Handshake, LookUp, Probes, probe
+from bentotrace.doctor.probe import Probe, Probes, probe
+from bentotrace.doctor.report import State
 from bentotrace.doctor.verdict import StepName, Verdict
 from bentotrace.transport import FailureKind
 from bentotrace.transport.retry import Attempt
@@ -49,7 +49,7 @@ class TestReaching:
     @pytest.mark.skipif(sys.platform != "linux", reason="how a full queue is filled is Linux's own")
     @pytest.mark.parametrize("protocol", ["http", "grpc"])
     def test_a_black_hole(self, diagnose: Diagnose, black_hole: int, protocol: str) -> None:
-        found = examine_over(protocol, diagnose, f"http://127.0.0.1:{black_hole}", timeout=0.5)
+        found = examine_over(protocol, diagnose, f"http://127.0.0.1:{black_hole}", timeout=1)
 
         assert found.verdict is Verdict.NO_CONNECTION
         assert failed(found) is StepName.CONNECTION
@@ -59,10 +59,10 @@ class TestReaching:
     def test_a_server_that_takes_the_connection_and_hangs(
         self, serve: Any, hang: Any, diagnose: Diagnose, protocol: str
     ) -> None:
-        found = examine_over(protocol, diagnose, serve(hang).url, timeout=0.5)
+        found = examine_over(protocol, diagnose, serve(hang).url, timeout=1)
 
-        assert found.verdict is Verdict.NO_ANSWER
-        assert failed(found) is StepName.ANSWER
+        assert found.verdict is Verdict.NO_RESPONSE
+        assert failed(found) is StepName.RESPONSE
         assert states(found)[4:7] == [State.UNKNOWN] * 3
 
     @pytest.mark.parametrize("protocol", ["http", "grpc"])
@@ -70,9 +70,9 @@ class TestReaching:
         self, serve: Any, hang: Any, diagnose: Diagnose, protocol: str
     ) -> None:
         url = serve(hang).url.replace("http:", "https:")
-        found = examine_over(protocol, diagnose, url, timeout=0.5)
+        found = examine_over(protocol, diagnose, url, timeout=1)
 
-        assert found.verdict is Verdict.NO_ANSWER
+        assert found.verdict is Verdict.NO_RESPONSE
         assert failed(found) is StepName.TLS
 
     @pytest.mark.parametrize("protocol", ["http", "grpc"])
@@ -81,7 +81,7 @@ class TestReaching:
         found = examine_over(protocol, diagnose, url, timeout=AFTER_RETRIES)
 
         assert found.verdict is Verdict.DISCONNECTED
-        assert failed(found) is StepName.ANSWER
+        assert failed(found) is StepName.RESPONSE
 
     @pytest.mark.parametrize("protocol", ["http", "grpc"])
     def test_a_server_that_hangs_up_in_the_handshake(
@@ -149,7 +149,7 @@ class TestReaching:
     ) -> None:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{black_hole}")
 
-        found = diagnose("otlp", http("http://collector.test:4318"), timeout=0.5)
+        found = diagnose("otlp", http("http://collector.test:4318"), timeout=1)
 
         assert found.verdict is Verdict.NO_CONNECTION
         assert "correct host and port in http_proxy or https_proxy" in found.fix
@@ -168,7 +168,7 @@ class TestReaching:
         found = diagnose("otlp", http("http://collector.test:4318"))
 
         assert found.verdict is Verdict.SERVER_ERROR
-        assert f"and at that of the proxy 127.0.0.1:{proxy.port}" in found.fix
+        assert f"and that of the proxy 127.0.0.1:{proxy.port}" in found.fix
 
     def test_a_proxy_that_passes_on_is_told(
         self, serve: Any, receiver: Any, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
@@ -180,7 +180,7 @@ class TestReaching:
 
         assert found.verdict is Verdict.GOOD
         told_of = told(found, StepName.CONNECTION)
-        assert told_of == f"the proxy at 127.0.0.1:{proxy.port} takes it"
+        assert told_of == f"connected to the proxy at 127.0.0.1:{proxy.port}"
 
     def test_a_proxy_that_cannot_be_used(
         self, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
@@ -197,17 +197,16 @@ class TestReaching:
         self, serve: Any, receiver: Any, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         refused = Attempt(ok=False, kind=FailureKind.REFUSED, reason="not with me")
-        resolution = LookUp((), None, 0.1)
-        probes = Probes(resolution, Connection(None, (), refused, 0.1))
+        probes = Probes(Probe("", None, 0.1), Probe("", refused, 0.1))
         module = importlib.import_module("bentotrace.doctor.examine")
-        monkeypatch.setattr(module, "probe", lambda place, timeout, redaction: probes)
+        monkeypatch.setattr(module, "probe", lambda target, timeout, redaction: probes)
 
         found = diagnose("otlp", http(serve(receiver()).url))
 
         assert found.verdict is Verdict.GOOD
         assert set(states(found)) == {State.GOOD}
         assert told(found, StepName.CONNECTION) == (
-            "the exporter connects, although an attempt failed: not with me"
+            "the exporter succeeded, although a probe failed: not with me"
         )
 
     def test_the_export_wins_over_a_probe_that_trusts_otherwise(
@@ -223,9 +222,9 @@ class TestReaching:
         distrust = Attempt(ok=False, kind=FailureKind.TLS, reason="not with me")
         module = importlib.import_module("bentotrace.doctor.examine")
 
-        def probe_and_distrust(place: Any, timeout: float, redaction: Any) -> Probes:
-            handshake = Handshake(None, None, distrust, 0.1)
-            return attrs.evolve(probe(place, timeout, redaction), handshake=handshake)
+        def probe_and_distrust(target: Any, timeout: float, redaction: Any) -> Probes:
+            handshake = Probe("", distrust, 0.1)
+            return attrs.evolve(probe(target, timeout, redaction), handshake=handshake)
 
         monkeypatch.setattr(module, "probe", probe_and_distrust)
 
@@ -233,5 +232,5 @@ class TestReaching:
 
         assert found.verdict is Verdict.GOOD
         assert told(found, StepName.TLS) == (
-            "the exporter agrees, although an attempt failed: not with me"
+            "the exporter succeeded, although a probe failed: not with me"
         )

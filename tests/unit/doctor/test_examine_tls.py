@@ -73,7 +73,7 @@ class TestTLS:
         found = examine_over(protocol, diagnose, url, section=section)
 
         assert found.verdict is Verdict.CERTIFICATE_TIME
-        assert found.fix.startswith("It ended on ")
+        assert found.fix.startswith("It expired on ")
 
     def test_a_certificate_for_another_host(
         self, secure: Any, certificates: Any, diagnose: Diagnose, protocol: str
@@ -124,7 +124,7 @@ def test_a_server_that_asks_for_a_client_certificate(
 
     assert over_otlp.verdict is over_zipkin.verdict is Verdict.CLIENT_CERTIFICATE
     assert "otlp.http.client_certificate_file and otlp.http.client_key_file" in over_otlp.fix
-    assert "The exporter zipkin shows none" in over_zipkin.fix
+    assert "The exporter zipkin cannot send one" in over_zipkin.fix
 
 
 def test_a_server_that_does_not_trust_the_client_certificate(

@@ -32,9 +32,9 @@ class TestUDP:
             StepName.CONFIGURATION,
             StepName.RESOLUTION,
             StepName.CONNECTION,
-            StepName.ANSWER,
+            StepName.RESPONSE,
         ]
-        assert "does not tell that a span arrived" in found.fix
+        assert "does not confirm that a span arrived" in found.fix
         assert found.trace_id in found.fix
         # The second hears of it when nobody listened to the first.
         assert all(b"bentotrace doctor" in datagram for datagram in datagrams)

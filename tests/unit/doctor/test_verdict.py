@@ -24,7 +24,7 @@ def test_the_tens_of_a_code_tell_the_step() -> None:
 
     assert steps[2] == {StepName.TLS}
     assert steps[3] == {StepName.PROTOCOL}
-    assert steps[4] == {StepName.AUTHENTICATION, StepName.PATH, StepName.ANSWER}
+    assert steps[4] == {StepName.AUTHENTICATION, StepName.PATH, StepName.RESPONSE}
 
 
 @pytest.mark.parametrize("kind", FailureKind)

@@ -9,7 +9,8 @@ from opentelemetry.trace import Link, SpanContext
 
 from bentotrace.config.load import load_config
 from bentotrace.config.options import LimitsOptions, TracingOptions
-from bentotrace.pipeline.limits import make_limits, quiet_cuts
+from bentotrace.pipeline import provider
+from bentotrace.pipeline.provider import limit_repeats, make_limits
 
 SDK_LOGGER = logging.getLogger("opentelemetry.attributes")
 
@@ -17,7 +18,7 @@ SDK_LOGGER = logging.getLogger("opentelemetry.attributes")
 @pytest.fixture
 def cuts() -> Iterator[SpanLimits]:
     limits = make_limits(TracingOptions(max_tag_value_length=5))
-    undo = quiet_cuts(limits)
+    undo = limit_repeats(limits)
     assert undo is not None
     yield limits
     undo()
@@ -48,11 +49,38 @@ def test_values_are_cut_everywhere(cuts: SpanLimits) -> None:
     assert dict(span.links[0].attributes or {}) == {"text": "a lin"}
 
 
-def test_cuts_of_the_configured_limit_are_not_logged(
+def test_cuts_are_logged_once_a_minute_however_many_there_are(
+    cuts: SpanLimits, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repeats,) = SDK_LOGGER.filters
+    SDK_LOGGER.removeFilter(repeats)
+    ended(cuts)
+    # The SDK logs them from 1.44 on.
+    logs = bool(caplog.records)
+    caplog.clear()
+    SDK_LOGGER.addFilter(repeats)
+    for _ in range(100):
+        ended(cuts)
+    assert len(caplog.records) == logs
+    monkeypatch.setattr(provider, "_REPEAT_SECONDS", 0.0)
+    repeats._forget_at = 0.0  # type: ignore[union-attr]
+    ended(cuts)
+    assert (len(caplog.records) > 2) == logs
+
+
+def test_the_messages_that_are_remembered_are_bounded(
     cuts: SpanLimits, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ended(cuts)
-    assert caplog.records == []
+    for number in range(3000):
+        SDK_LOGGER.warning("another message: %d", number)
+    assert len(caplog.records) == 3000
+    (repeats,) = SDK_LOGGER.filters
+    assert len(repeats._passed) <= 1000  # type: ignore[union-attr]
+
+
+def test_a_message_that_cannot_be_formatted_is_left_to_the_handlers(cuts: SpanLimits) -> None:
+    record = SDK_LOGGER.makeRecord("", logging.WARNING, "", 1, "%d", ("no number",), None)
+    assert SDK_LOGGER.filter(record)
 
 
 def test_everything_else_that_the_sdk_says_of_attributes_is_logged(
@@ -66,7 +94,7 @@ def test_everything_else_that_the_sdk_says_of_attributes_is_logged(
 
 def test_the_sdk_logs_cuts_again_when_the_limit_is_gone(caplog: pytest.LogCaptureFixture) -> None:
     before = list(SDK_LOGGER.filters)
-    undo = quiet_cuts(make_limits(TracingOptions(max_tag_value_length=5)))
+    undo = limit_repeats(make_limits(TracingOptions(max_tag_value_length=5)))
     assert len(SDK_LOGGER.filters) == len(before) + 1
     assert undo is not None
     undo()
@@ -75,9 +103,9 @@ def test_the_sdk_logs_cuts_again_when_the_limit_is_gone(caplog: pytest.LogCaptur
     assert len(caplog.records) == 1
 
 
-def test_without_a_limit_nothing_is_cut_and_nothing_kept_quiet() -> None:
+def test_without_a_limit_nothing_is_cut_and_no_log_is_limited() -> None:
     limits = make_limits(TracingOptions())
-    assert quiet_cuts(limits) is None
+    assert limit_repeats(limits) is None
     assert (ended(limits).attributes or {})["text"] == "a span's value"
 
 
@@ -107,7 +135,7 @@ def test_counts_come_from_the_environment(variable: str, attribute: str) -> None
         assert config.notes == ()
     config = load_config({"exporter_type": "console"}, environ={variable: "many"})
     assert getattr(make_limits(config.options), attribute) == 128
-    assert [f"{variable} is malformed and ignored: expected a whole number"] == [
+    assert [f"{variable} is ignored: expected a whole number"] == [
         note.message for note in config.notes
     ]
 

@@ -3,6 +3,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.few_pythons
+
 RUN = """\
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
@@ -59,3 +63,43 @@ def test_what_is_lost_carries_the_cause(run_process: Callable[..., Any]) -> None
 def test_nothing_is_measured_unless_it_is_wanted(run_process: Callable[..., Any]) -> None:
     ran = run_process(RUN.format(behaviour="take", wanted=False, then=""))
     assert (ran.code, ran.output) == (0, "")
+
+
+THREADS = """\
+import threading
+
+from opentelemetry import metrics
+
+import bentotrace.pipeline.tracing as module
+
+creating, go_on = threading.Event(), threading.Event()
+
+
+def get_meter(*names):
+    creating.set()
+    assert go_on.wait(30)
+    return metrics.get_meter(*names)
+
+
+def build():
+    bentotrace.build(block("take"), sdk_metrics=True).shutdown()
+
+
+module.get_meter = get_meter
+first = threading.Thread(target=build)
+first.start()
+assert creating.wait(30)
+creating.clear()
+second = threading.Thread(target=build)
+second.start()
+second.join(30)
+print(creating.is_set(), second.is_alive())
+go_on.set()
+first.join(30)
+second.join(30)
+"""
+
+
+def test_two_threads_create_the_metrics_once(run_process: Callable[..., Any]) -> None:
+    ran = run_process(THREADS)
+    assert (ran.code, ran.output) == (0, "False False\n"), ran.log

@@ -4,6 +4,10 @@ from typing import Any
 
 import pytest
 
+from ...golden import Golden
+
+pytestmark = pytest.mark.few_pythons
+
 ACME = """
     from opentelemetry.propagators.textmap import TextMapPropagator
 
@@ -75,7 +79,9 @@ def test_propagators_of_the_application_stay_when_none_are_named(acme: Any) -> N
     assert said == "True\n"
 
 
-def test_a_propagator_that_cannot_be_made_is_an_error_that_names_it(acme: Any) -> None:
+def test_a_propagator_that_cannot_be_made_is_an_error_that_names_it(
+    acme: Any, golden: Golden
+) -> None:
     said = acme.run(
         """
         import bentotrace
@@ -88,10 +94,7 @@ def test_a_propagator_that_cannot_be_made_is_an_error_that_names_it(acme: Any) -
         """
     )
 
-    assert said.splitlines() == [
-        "propagator broken = acme_otel:Broken (acme-broken 1.5) cannot be made: RuntimeError: no",
-        "ProxyTracerProvider",
-    ]
+    golden(said.splitlines())
 
 
 def test_a_variable_that_opentelemetry_refuses_does_not_stop_tracing(acme: Any) -> None:
@@ -106,7 +109,6 @@ def test_a_variable_that_opentelemetry_refuses_does_not_stop_tracing(acme: Any) 
         """
     )
 
-    refused, malformed, started = said.splitlines()
-    assert malformed.startswith("OTEL_PROPAGATORS is malformed and ignored: no propagator named")
-    assert refused.startswith("the propagators are not installed: OpenTelemetry says: ")
+    malformed, started = said.splitlines()
+    assert malformed.startswith("OTEL_PROPAGATORS is ignored: no propagator named")
     assert started == "started"

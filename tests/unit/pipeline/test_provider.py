@@ -42,8 +42,11 @@ def test_each_process_is_an_instance_of_its_own(run_process: Callable[..., Any],
     assert len({parent, *children}) == 3
 
 
+@pytest.mark.parametrize("instance", ["mine", 7])
 @pytest.mark.parametrize("fork", FORKS)
-def test_an_instance_that_is_configured_is_kept(run_process: Callable[..., Any], fork: str) -> None:
-    configured = {"service.instance.id": "mine"}
+def test_an_instance_that_is_configured_is_kept(
+    run_process: Callable[..., Any], fork: str, instance: object
+) -> None:
+    configured = {"service.instance.id": instance}
     ran = run_process(RUN.format(configured=configured, fork=fork))
-    assert instances(ran) == ["mine"] * 4
+    assert instances(ran) == [str(instance)] * 4

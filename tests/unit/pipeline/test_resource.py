@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bentotrace.config.load import load_config
-from bentotrace.pipeline.resource import make_resource
+from bentotrace.pipeline.provider import make_resource
 
 
 @pytest.fixture(autouse=True)

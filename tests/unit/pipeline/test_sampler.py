@@ -23,6 +23,8 @@ from bentotrace.config.rates import RouteRate
 from bentotrace.exceptions import SampleRateError
 from bentotrace.pipeline.sampler import RequestSampler, make_sampler
 
+from ...golden import Golden
+
 LOW, HIGH = 1, 2**64 - 1
 """Trace ids that a ratio of one half takes and leaves."""
 
@@ -191,13 +193,11 @@ def test_an_excluded_request_has_no_rate() -> None:
     assert not takes(make_sampler(options), Context(), **request)
 
 
-def test_the_description_names_rates_and_patterns() -> None:
+def test_the_description_names_rates_and_patterns(golden: Golden) -> None:
     options = TracingOptions(
         sample_rate=0.5, sample_rates=RATES[1:2], excluded_urls=("/healthz", "metrics")
     )
-    assert make_sampler(options).get_description() == (
-        "RequestSampler{parent-based, rate 0.5; rate 1 of /predict; without /healthz, metrics}"
-    )
+    golden(make_sampler(options).get_description())
 
 
 @pytest.fixture
@@ -228,7 +228,7 @@ def test_the_rate_changes_while_the_pipeline_runs(
     tracing.set_sample_rate(1)
 
     assert recorded(tracing)
-    assert caplog.messages[-1] == "sample_rate is 1 from now on; it was 0"
+    assert caplog.messages[-1] == "sample_rate changed from 0 to 1"
     tracing.set_sample_rate(0.0)
     assert not recorded(tracing)
 
@@ -283,24 +283,17 @@ def test_what_is_no_rate_is_refused(rate: Any, message: str, tracing: bentotrace
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    "options",
     [
-        (
-            {"sampler": "parentbased_always_on"},
-            "the sample rate cannot be changed: the sampler is parentbased_always_on; "
-            "set sampler: parentbased_traceidratio",
-        ),
-        (
-            {"disabled": True},
-            "the sample rate cannot be changed: tracing is disabled; enable it and start again",
-        ),
+        {"sampler": "parentbased_always_on"},
+        {"disabled": True},
     ],
 )
-def test_a_pipeline_that_uses_no_rate_says_so(options: dict[str, Any], message: str) -> None:
+def test_a_pipeline_that_uses_no_rate_says_so(options: dict[str, Any], golden: Golden) -> None:
     with bentotrace.build({"exporter_type": "none", **options}) as tracing:
         with pytest.raises(SampleRateError) as caught:
             tracing.set_sample_rate(0.5)
-        assert str(caught.value) == message
+        golden(str(caught.value))
 
 
 def test_a_pipeline_that_a_fault_disabled_says_so_too() -> None:
@@ -329,8 +322,8 @@ def test_a_provider_that_was_there_before_keeps_its_rate(run_python: Callable[[s
         """
     )
     assert said.splitlines() == 2 * [
-        "the sample rate cannot be changed: the provider was there before and keeps its own "
-        "sampler; change that one"
+        "the sample rate cannot be changed: the existing provider keeps its own sampler; "
+        "change that one"
     ]
 
 
@@ -349,48 +342,5 @@ def test_a_request_is_dropped_for_sure_only_where_no_trace_id_saves_it(
 ) -> None:
     sampler = RequestSampler(rate, excluded_urls=["/healthz"])
 
-    assert sampler.drops(context, {"url.path": "/predict"}, 0) is dropped
-    assert sampler.drops(context, {"url.path": "/healthz"}, 0)
-
-
-@pytest.mark.parametrize(
-    ("path", "trace_id", "dropped"),
-    [
-        ("/predict", (1 << 62) - 1, False),
-        ("/predict", 1 << 62, True),
-        ("/predict", 5 << 64, False),
-        ("/half", 1 << 62, False),
-        ("/half", 1 << 63, True),
-        ("/healthz", 1, True),
-    ],
-)
-def test_a_request_that_begins_a_trace_is_dropped_by_its_id(
-    path: str, trace_id: int, dropped: bool
-) -> None:
-    routes = [RouteRate("/half", 0.5)]
-    sampler = RequestSampler(0.25, excluded_urls=["/healthz"], sample_rates=routes)
-
-    assert sampler.drops(Context(), {"url.path": path}, trace_id) is dropped
-
-
-@pytest.mark.parametrize(
-    ("rate", "excluded_urls", "route_rates", "by_path"),
-    [
-        (1, [], [], True),
-        (1, ["/healthz", "^/a"], [], True),
-        (0.5, [], [], False),
-        (0, ["/healthz"], [], False),
-        (1, ["healthz"], [], False),
-        (1, [], [RouteRate("/predict", 0)], False),
-    ],
-)
-def test_where_only_the_path_decides_a_request_with_another_path_is_not_dropped(
-    rate: float, excluded_urls: list[str], route_rates: list[RouteRate], by_path: bool
-) -> None:
-    sampler = RequestSampler(rate, excluded_urls=excluded_urls, sample_rates=route_rates)
-
-    assert sampler.drops_by_path_only is by_path
-    for path in ("/predict", "/healthz", "/abc"):
-        if by_path:
-            dropped = sampler.drops(Context(), {"url.path": path}, (1 << 128) - 1)
-            assert dropped is sampler.excludes_path(path)
+    assert sampler.drops(context, {"url.path": "/predict"}) is dropped
+    assert sampler.drops(context, {"url.path": "/healthz"})

@@ -61,7 +61,7 @@ def test_a_wrong_configuration_is_said_and_nothing_is_traced(
     (record,) = caplog.records
     assert record.levelname == {"warn": "WARNING", "disable": "INFO"}[on_error]
     first, *problems = record.getMessage().splitlines()
-    assert first == f"nothing is traced (on_error: {on_error}), because of this:"
+    assert first == f"nothing is traced (on_error: {on_error}):"
     assert "tracing.exporter_type: no exporter named 'consul'" in problems[0]
     assert "tracing.sample_rate: must be between 0" in problems[1]
 
@@ -96,10 +96,11 @@ def test_an_exporter_that_cannot_be_made_is_a_fault_too(
     def refuse(context: Any) -> Any:
         raise OSError("no device")
 
-    with pytest.raises(PluginError, match="exporter 'recorder0' cannot be made: OSError: no devi"):
+    with pytest.raises(PluginError, match="cannot create exporter 'recorder0': OSError: no devi"):
         build_tracing(make_config(refuse))
 
 
+@pytest.mark.few_pythons
 @pytest.mark.skipif(sys.platform != "linux", reason="counts what only Linux lists")
 def test_builds_that_fail_and_builds_that_are_closed_leave_nothing_behind(
     make_config: Callable[..., Any], recorder: Any
@@ -107,13 +108,13 @@ def test_builds_that_fail_and_builds_that_are_closed_leave_nothing_behind(
     def refuse(context: Any) -> Any:
         raise OSError("no device")
 
-    def left() -> tuple[int, int]:
+    def left() -> tuple[set[threading.Thread], int]:
         gc.collect()
-        return threading.active_count(), len(os.listdir("/proc/self/fd"))
+        return set(threading.enumerate()), len(os.listdir("/proc/self/fd"))
 
     good = {"exporter_type": ["console", "zipkin"], "sample_rate": 1.0}
     bentotrace.build(good).shutdown()
-    before = left()
+    threads, files = left()
     for _ in range(100):
         with pytest.raises(BentotraceError):
             bentotrace.build(good, timeout=-1)
@@ -122,4 +123,7 @@ def test_builds_that_fail_and_builds_that_are_closed_leave_nothing_behind(
         bentotrace.build(good).shutdown()
 
     assert recorder.shutdowns == 100
-    assert left() == before
+    threads_after, files_after = left()
+    # What earlier tests left may end meanwhile.
+    assert threads_after <= threads
+    assert files_after <= files

@@ -122,7 +122,7 @@ def test_close_does_not_wait_for_late_answers() -> None:
         receiver.respond_with("OK", delay=60.0)
         pending = channel.unary_unary(METHOD).future(request_bytes(), timeout=30.0)
         end = time.monotonic() + 5.0
-        while receiver._answers and time.monotonic() < end:
+        while receiver._scripted and time.monotonic() < end:
             time.sleep(0.01)
         started = time.monotonic()
         receiver.close()

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from http.client import HTTPConnection
 from types import SimpleNamespace
@@ -60,12 +60,14 @@ def test_a_connection_is_kept_alive() -> None:
 
 def test_a_keep_alive_answer_is_not_held_back(post: Callable[..., Any]) -> None:
     with ZipkinReceiver() as receiver:
-        post(receiver.endpoint, BODY, content_type=JSON)
-        started = time.monotonic()
-        for _ in range(20):
+        seconds = []
+        for _ in range(60):
+            started = time.monotonic()
             post(receiver.endpoint, BODY, content_type=JSON)
-        # Header and body in two packets would wait 40 ms each for the client's acknowledgement.
-        assert time.monotonic() - started < 0.6
+            seconds.append(time.monotonic() - started)
+        # Header and body in two packets would wait 40 ms each for the client's acknowledgement,
+        # apart from the first ones.
+        assert min(seconds[30:]) < 0.035
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,27 @@ def test_another_path_is_not_found(post: Callable[..., Any]) -> None:
     with ZipkinReceiver() as receiver:
         url = f"http://{receiver.address}/api/v1/spans"
         assert post(url, BODY, content_type=JSON).status == 404
-    assert "spans are taken at /api/v2/spans" in receiver.errors[0].reason
+    assert "send spans to /api/v2/spans" in receiver.errors[0].reason
+
+
+def test_a_subclass_refuses_requests_by_query_and_headers(post: Callable[..., Any]) -> None:
+    class Strict(ZipkinReceiver):
+        def check_request(self, path: str, headers: Mapping[str, str]) -> None:
+            if "?table=" not in path or "x-token" not in headers:
+                raise ValueError("no table or token")
+
+    with Strict() as receiver:
+        statuses = [
+            post(receiver.endpoint + query, BODY, Content_Type=JSON, **more).status
+            for query, more in (
+                ("", {"X_Token": "a"}),
+                ("?table=t", {}),
+                ("?table=t", {"X_Token": "a"}),
+            )
+        ]
+    assert statuses == [400, 400, 202]
+    assert [error.reason for error in receiver.errors] == ["no table or token"] * 2
+    assert len(receiver.spans) == 1
 
 
 def test_a_body_that_is_too_large_is_answered_413_and_its_connection_lives_on() -> None:
@@ -163,23 +185,23 @@ def test_an_answer_can_be_late(post: Callable[..., Any]) -> None:
         receiver.respond_with(202, delay=0.2)
         started = time.monotonic()
         post(receiver.endpoint, BODY, content_type=JSON)
-        assert 0.2 <= time.monotonic() - started < 2.0
+        assert 0.2 <= time.monotonic() - started < 5.0
 
 
 def test_close_does_not_wait_for_late_answers_or_idle_connections() -> None:
+    before = set(threading.enumerate())
     with ZipkinReceiver() as receiver:
         receiver.respond_with(202, delay=60.0)
-        threads = threading.active_count()
         with connect(receiver) as idle, connect(receiver) as late:
             head = f"POST /api/v2/spans HTTP/1.1\r\ncontent-length: {len(BODY)}\r\n\r\n"
             late.sendall(head.encode() + BODY)
             end = time.monotonic() + 5.0
-            while threading.active_count() < threads + 2 and time.monotonic() < end:
+            while len(set(threading.enumerate()) - before) < 3 and time.monotonic() < end:
                 time.sleep(0.01)
             started = time.monotonic()
             receiver.close()
-            assert time.monotonic() - started < 2.0
-            assert threading.active_count() == threads - 1
+            assert time.monotonic() - started < 20.0
+            assert set(threading.enumerate()) <= before
             assert idle.recv(1) == b""
     assert receiver.spans == []
 
@@ -203,6 +225,7 @@ def test_a_request_without_a_length_is_refused(header: str) -> None:
 
 
 def test_it_speaks_tls(certificates: SimpleNamespace) -> None:
+    before = set(threading.enumerate())
     with ZipkinReceiver(ssl_context=certificates.server_context) as receiver:
         assert receiver.endpoint.startswith("https://127.0.0.1:")
         with urllib3.PoolManager(ca_certs=certificates.ca_file, retries=False) as pool:
@@ -211,9 +234,9 @@ def test_it_speaks_tls(certificates: SimpleNamespace) -> None:
             )
             assert response.status == 202
             assert len(receiver.wait(1)) == 1
-            threads = threading.active_count()
+            assert len(set(threading.enumerate()) - before) == 2
             receiver.close()
-            assert threading.active_count() == threads - 2
+            assert set(threading.enumerate()) <= before
 
 
 def test_a_failed_handshake_is_an_error(certificates: SimpleNamespace) -> None:

@@ -5,13 +5,8 @@ from typing import Any
 import pytest
 
 from bentotrace.testing import ReceivedEvent, ReceivedLink, ReceivedSpan
-from bentotrace.testing.jaeger import (
-    JaegerLog,
-    JaegerProcess,
-    JaegerReference,
-    JaegerSpan,
-    identifier,
-)
+from bentotrace.testing.jaeger import JaegerProcess, JaegerReference, jaeger_span
+from bentotrace.testing.receiver import identifier
 
 TRACE, OTHER = "1" * 32, "2" * 32
 
@@ -26,7 +21,7 @@ def received(**changes: Any) -> ReceivedSpan:
         "process": JaegerProcess("shop", [("host", "h")]),
         **changes,
     }
-    return JaegerSpan(**values).to_received()
+    return jaeger_span(**values)
 
 
 def test_tags_become_the_fields_they_came_from() -> None:
@@ -91,7 +86,7 @@ def test_a_reference_to_the_parent_that_a_field_names_too_is_no_link() -> None:
     ],
 )
 def test_a_log_is_an_event(fields: Any, name: str, attributes: dict[str, Any]) -> None:
-    span = received(logs=[JaegerLog(7, fields)])
+    span = received(logs=[(7, fields)])
     assert span.events == (ReceivedEvent(name, 7, attributes),)
 
 

@@ -120,7 +120,7 @@ def test_a_span_without_a_process_is_an_error() -> None:
 
 def test_a_field_that_jaeger_does_not_know_is_an_error() -> None:
     body = request().SerializeToString()
-    with pytest.raises(ValueError, match="2 bytes are of fields that Jaeger does not know"):
+    with pytest.raises(ValueError, match="2 bytes belong to unknown fields"):
         decode_post_spans(body + b"\x18\x01")
 
 

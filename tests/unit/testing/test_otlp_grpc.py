@@ -69,4 +69,4 @@ def test_a_partial_success_keeps_all_but_the_rejected_spans(sdk_spans: list[Any]
 
 
 def receiver_method(receiver: OTLPGRPCReceiver) -> str:
-    return f"/{receiver._service}/{receiver._method}"
+    return f"/{receiver.service}/{receiver.method}"

@@ -12,7 +12,10 @@ import pytest
 
 import bentotrace.testing
 
+pytestmark = pytest.mark.few_pythons
+
 LIBRARIES = {
+    "GRPCReceiver": ["grpc"],
     "OTLPHTTPReceiver": ["opentelemetry.proto"],
     "OTLPGRPCReceiver": ["opentelemetry.proto", "grpc"],
     "JaegerUDPReceiver": ["thrift"],

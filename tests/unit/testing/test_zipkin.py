@@ -107,7 +107,7 @@ def test_gzip_is_decoded(receiver: ZipkinReceiver, post: Callable[..., Any]) -> 
         ({"kind": "INTERNAL"}, "kind is 'INTERNAL'"),
         ({"timestamp": 1.5}, "timestamp is 1.5, expected a JSON int"),
         ({"duration": True}, "duration is True"),
-        ({"duration": -1}, "no negative number"),
+        ({"duration": -1}, "expected 0 or more"),
         ({"tags": {"n": 1}}, "the tag 'n' is 1, expected a string"),
         ({"tags": []}, r"tags is \[\], expected a JSON dict"),
         ({"annotations": ["a"]}, "str among the annotations"),

@@ -37,9 +37,15 @@ def http(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., HTTPTranspor
 
 
 @pytest.fixture
-def twice() -> Backoff:
-    """Waits that leave time for a second attempt and for no third."""
-    return Backoff(first=0.02, longest=60, factor=10_000, jitter=0)
+def once() -> dict[str, Any]:
+    """Options that leave no time for a second attempt, and all of it for the first."""
+    return {"timeout": 30, "backoff": Backoff(first=60, longest=60, jitter=0)}
+
+
+@pytest.fixture
+def twice() -> dict[str, Any]:
+    """Options that leave time for a second attempt and for no third."""
+    return {"timeout": 30, "backoff": Backoff(first=0.02, longest=60, factor=10_000, jitter=0)}
 
 
 def _loopback() -> Iterator[str]:

@@ -5,7 +5,7 @@ import traceback
 
 import pytest
 
-from bentotrace.transport.endpoint import parse_endpoint
+from bentotrace.transport.endpoint import parse_endpoint, resolve_url
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,19 @@ def test_what_is_no_url_is_refused_without_showing_credentials(url: str) -> None
     assert caught.value.__context__ is None or caught.value.__suppress_context__
     assert "secret" not in told
     assert "ret@" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("http://host:8123", "http://host:8123/in?table=a+b%26c"),
+        ("http://host/proxy", "http://host/proxy?table=a+b%26c"),
+        ("http://host/?wait=1", "http://host/in?wait=1&table=a+b%26c"),
+        ("http://host/proxy?wait=1", "http://host/proxy?wait=1&table=a+b%26c"),
+        ("unix:/run/db.sock", "http+unix://%2Frun%2Fdb.sock/in?table=a+b%26c"),
+    ],
+)
+def test_parameters_are_added_to_the_query_of_any_url(text: str, address: str) -> None:
+    resolved = resolve_url(text, example="http://host", path="/in", query={"table": "a b&c"})
+    assert resolved.address == address
+    assert parse_endpoint(resolved.address).target.endswith("table=a+b%26c")

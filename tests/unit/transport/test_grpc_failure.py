@@ -8,6 +8,8 @@ from bentotrace.transport._grpc_failure import Failure, attempt_from_failure
 from bentotrace.transport.outcome import FailureDetail, FailureKind
 from bentotrace.transport.retry import Attempt
 
+from ...golden import Golden
+
 FAILED = "failed to connect to all addresses; last error: UNKNOWN: ipv4:127.0.0.1:4317: "
 UNVERIFIED = (
     FAILED + "Tls handshake failed (TSI_PROTOCOL_FAILURE): SSL_ERROR_SSL: error:1000007d:"
@@ -77,7 +79,7 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             "Stream removed (recvmsg:Connection reset by peer (104))",
             FailureKind.DISCONNECTED,
             True,
-            "the connection to host:4317 broke off (Stream removed (recvmsg:Connection reset",
+            "the connection to host:4317 was lost (Stream removed (recvmsg:Connection reset",
         ),
         (
             "DNS resolution failed for host:4317: C-ares status is not ARES_SUCCESS",
@@ -115,7 +117,7 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             "SSL routines:OPENSSL_internal:WRONG_VERSION_NUMBER: Invalid certificate verification",
             FailureKind.TLS,
             False,
-            "the server at host:4317 does not speak TLS; a plaintext connection may be meant",
+            "the server at host:4317 does not speak TLS; try a plaintext connection",
         ),
         (
             FAILED + "Custom verification check failed with error: UNAUTHENTICATED: "
@@ -134,7 +136,7 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             FAILED + "Failed to create security handshaker.",
             FailureKind.TLS,
             False,
-            "TLS failed: gRPC cannot use the certificates it was given",
+            "TLS failed: gRPC cannot use the configured certificates",
         ),
         (
             FAILED + "Ssl handshake failed: TSI_PROTOCOL_FAILURE",
@@ -164,13 +166,13 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             FAILED + "connection attempt timed out before receiving SETTINGS frame",
             FailureKind.TIMEOUT,
             True,
-            "the server at host:4317 was connected to and said nothing in time (connection",
+            "the server at host:4317 accepted the connection but did not respond in time (connection",
         ),
         (
             FAILED + "Handshake read failed (Endpoint closing)",
             FailureKind.TIMEOUT,
             True,
-            "the server at host:4317 was connected to and said nothing in time (Handshake",
+            "the server at host:4317 accepted the connection but did not respond in time (Handshake",
         ),
         (
             FAILED + "Socket closed",
@@ -182,7 +184,7 @@ def diagnose(code: str, details: str = "", *, secure: bool = False) -> Attempt:
             "Socket closed",
             FailureKind.DISCONNECTED,
             True,
-            "the connection to host:4317 broke off (Socket closed)",
+            "the connection to host:4317 was lost (Socket closed)",
         ),
         (
             "upstream connect error: Connection refused",
@@ -236,7 +238,7 @@ def test_failures_of_one_kind_are_told_apart(details: str, detail: FailureDetail
 def test_a_connection_that_ends_early_gets_a_hint() -> None:
     assert "expect TLS" in diagnose("UNAVAILABLE", FAILED + "Socket closed").reason
     secure = diagnose("UNAVAILABLE", FAILED + "Socket closed", secure=True)
-    assert "ask for a client certificate" in secure.reason
+    assert "require a client certificate" in secure.reason
 
 
 @pytest.mark.parametrize(
@@ -254,6 +256,8 @@ def test_a_connection_that_ends_early_gets_a_hint() -> None:
         ("UNKNOWN", "", FailureKind.STATUS, False),
         ("RESOURCE_EXHAUSTED", "slow down", FailureKind.STATUS, False),
         ("RESOURCE_EXHAUSTED", "message larger than max (5 vs. 4)", FailureKind.TOO_LARGE, False),
+        ("OUT_OF_RANGE", "decoded message length too large", FailureKind.TOO_LARGE, False),
+        ("UNKNOWN", "Received http2 header with status: 413", FailureKind.TOO_LARGE, False),
         ("UNAUTHENTICATED", "", FailureKind.UNAUTHORIZED, False),
         ("PERMISSION_DENIED", "", FailureKind.UNAUTHORIZED, False),
         ("UNIMPLEMENTED", "Method not found!", FailureKind.NOT_SERVED, False),
@@ -270,9 +274,25 @@ def test_every_code_has_its_meaning(
     assert attempt.reason
 
 
-def test_an_unimplemented_method_names_the_service() -> None:
+@pytest.mark.parametrize(
+    ("code", "details", "detail"),
+    [
+        ("RESOURCE_EXHAUSTED", "", FailureDetail.MAYBE_TOO_LARGE),
+        ("RESOURCE_EXHAUSTED", "slow down", FailureDetail.MAYBE_TOO_LARGE),
+        ("RESOURCE_EXHAUSTED", "rate limit exceeded", None),
+        ("RESOURCE_EXHAUSTED", "quota of requests", None),
+        ("INVALID_ARGUMENT", "slow down", None),
+    ],
+)
+def test_exhausted_resources_without_a_reason_may_be_a_size(
+    code: str, details: str, detail: FailureDetail | None
+) -> None:
+    assert diagnose(code, details).detail is detail
+
+
+def test_an_unimplemented_method_names_the_service(golden: Golden) -> None:
     reason = diagnose("UNIMPLEMENTED", "unknown service a.B").reason
-    assert reason == "a.B is not served at host:4317 (UNIMPLEMENTED: unknown service a.B)"
+    golden(reason)
 
 
 def test_a_broken_trailer_is_no_delay() -> None:

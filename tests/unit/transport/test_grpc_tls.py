@@ -56,7 +56,7 @@ class TestTLS:
         assert outcome.attempts == 1
 
     def test_a_client_certificate_is_shown(
-        self, serve_grpc: Any, transport: Any, certificates: Any
+        self, serve_grpc: Any, transport: Any, certificates: Any, twice: Any
     ) -> None:
         port = serve_grpc(Receiver(), credentials=credentials(certificates, ask_client=True))
         tls = TLSConfig(
@@ -64,15 +64,15 @@ class TestTLS:
         )
         assert transport(port, host="localhost", tls=tls).send(b"x").ok
         without = TLSConfig(certificates.ca_file)
-        outcome = transport(port, host="localhost", tls=without, timeout=0.3).send(b"x")
+        outcome = transport(port, host="localhost", tls=without, **twice).send(b"x")
         assert not outcome.ok
         assert "client certificate" in outcome.reason
 
     def test_plaintext_and_tls_do_not_mix(
-        self, serve_grpc: Any, transport: Any, certificates: Any
+        self, serve_grpc: Any, transport: Any, certificates: Any, twice: Any
     ) -> None:
         secure = serve_grpc(Receiver(), credentials=credentials(certificates))
-        outcome = transport(secure, timeout=0.3).send(b"x")
+        outcome = transport(secure, **twice).send(b"x")
         assert outcome.kind is FailureKind.DISCONNECTED
         assert "it may expect TLS" in outcome.reason
         plain = serve_grpc(Receiver())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -10,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from bentotrace.transport.outcome import FailureKind
+from bentotrace.transport.outcome import FailureDetail, FailureKind
+from bentotrace.transport.tls import TLSConfig
 
 from ...servers import answering, reply
 
@@ -19,7 +23,10 @@ LONGEST_STANDSTILL = 1.0
 
 
 class Standstill:
-    """The longest time for which another thread of the process could not run."""
+    """The longest time for which another thread of the process could not run.
+
+    In seconds of the process: a busy machine has not stopped it.
+    """
 
     seconds = 0.0
 
@@ -30,9 +37,9 @@ def measured_standstill() -> Iterator[Standstill]:
     ended = threading.Event()
 
     def tick() -> None:
-        last = time.perf_counter()
+        last = time.process_time()
         while not ended.wait(0.001):
-            now = time.perf_counter()
+            now = time.process_time()
             found.seconds = max(found.seconds, now - last)
             last = now
 
@@ -125,3 +132,75 @@ def test_a_flood(serve: Any, http: Any, flood: str) -> None:
     assert outcome.kind is expected
     assert len(outcome.reason) < 400
     assert standstill.seconds < LONGEST_STANDSTILL
+
+
+def test_a_flood_of_interim_responses_is_not_read_to_the_deadline(serve: Any, http: Any) -> None:
+    def flood(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        while True:
+            connection.sendall(b"HTTP/1.1 102 Processing\r\n\r\n" * 1000)
+
+    outcome = http(serve(flood).url, timeout=30).send(b"x")
+    assert (outcome.kind, outcome.attempts) == (FailureKind.PROTOCOL, 1)
+    assert "interim responses" in outcome.reason
+    assert outcome.elapsed < 15
+
+
+HELLO_REQUESTS = b"\x16\x03\x03\x00\x04\x00\x00\x00\x00" * 1000
+
+
+def flood_with_hello_requests(connection: socket.socket) -> None:
+    connection.recv(1 << 16)
+    while True:
+        connection.sendall(HELLO_REQUESTS)
+
+
+def test_a_flood_inside_tls_ends_at_the_deadline(serve: Any, http: Any) -> None:
+    url = serve(flood_with_hello_requests).url.replace("http", "https")
+    outcome = http(url, timeout=1).send(b"x")
+    assert (outcome.kind, outcome.detail) == (FailureKind.TIMEOUT, FailureDetail.HANDSHAKE)
+    assert outcome.elapsed < 5
+
+
+def test_closing_ends_a_flood_inside_tls(serve: Any, http: Any) -> None:
+    transport = http(serve(flood_with_hello_requests).url.replace("http", "https"), timeout=30)
+    threading.Timer(0.3, transport.close).start()
+    outcome = transport.send(b"x")
+    assert outcome.kind is FailureKind.CLOSED
+    assert outcome.elapsed < 15
+
+
+def test_a_flood_inside_tls_with_the_server_behind_a_proxy_ends_at_the_deadline(
+    serve: Any, http: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tunnel(connection: socket.socket) -> None:
+        connection.recv(1 << 16)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        flood_with_hello_requests(connection)
+
+    transport = http("https://collector.test", timeout=1)
+    monkeypatch.setenv("https_proxy", serve(tunnel).url)
+    outcome = transport.send(b"x")
+    assert (outcome.kind, outcome.detail) == (FailureKind.TIMEOUT, FailureDetail.HANDSHAKE)
+    assert outcome.elapsed < 5
+
+
+def test_a_flood_inside_tls_after_the_handshake_ends_at_the_deadline(
+    serve: Any, http: Any, certificates: Any
+) -> None:
+    context = certificates.server_context()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+    def flood(connection: ssl.SSLSocket) -> None:
+        connection.recv(1 << 16)
+        with socket.socket(fileno=os.dup(connection.fileno())) as plain:
+            plain.settimeout(10)
+            # Records that are not encrypted end the connection, or are skipped; none is data.
+            while True:
+                plain.sendall(b"\x17\x03\x03\x00\x00" * 1000)
+
+    url = serve(flood, context=context).url.replace("127.0.0.1", "localhost")
+    started = time.monotonic()
+    outcome = http(url, timeout=1, tls=TLSConfig(ca_file=certificates.ca_file)).send(b"x")
+    assert not outcome.ok
+    assert time.monotonic() - started < 5

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
-from bentotrace.transport._http_answer import BODY_LIMIT
 from bentotrace.transport.outcome import FailureKind
 from bentotrace.transport.tls import TLSConfig
 
-TIMEOUT = 0.25
-LATE = 0.2
+from ...golden import Golden
+
+TIMEOUT = 1.0
+# What would take longer without the deadline takes 10 s or more.
+LATE = 5.0
 
 
 class SendCounter:
@@ -68,10 +70,12 @@ def test_header_and_body_leave_in_one_send_over_tls(
     transport = http(
         f"https://localhost:{server.port}/", tls=TLSConfig(ca_file=certificates.ca_file)
     )
+    # The handshake takes sends of its own.
+    assert transport.send(b"x").ok
     counter = SendCounter(monkeypatch)
     assert transport.send(b"x" * 5000).ok
     assert len(counter.sizes) == 1
-    assert handler.requests[0].first_read.endswith(b"x" * 5000)
+    assert handler.requests[1].first_read.endswith(b"x" * 5000)
 
 
 def test_a_large_body_arrives_whole(serve: Any, receiver: Any, http: Any) -> None:
@@ -103,6 +107,7 @@ def drip(text: bytes, start: bytes = b"") -> Any:
         for byte in text:
             connection.sendall(bytes([byte]))
             time.sleep(0.05)
+        connection.recv(1)
 
     return handle
 
@@ -110,26 +115,26 @@ def drip(text: bytes, start: bytes = b"") -> Any:
 @pytest.mark.parametrize(
     ("handler", "reason"),
     [
-        (drip(b"HTTP/1.1 200 OK\r\n" * 9), "the server did not answer within the 0.25 s timeout"),
+        (drip(b"HTTP/1.1 200 OK\r\n" * 9), "the server did not respond within the 1 s timeout"),
         (
             drip(b"X-Header: 1\r\n" * 9, b"HTTP/1.1 200 OK\r\n"),
-            "the server did not answer within the 0.25 s timeout",
+            "the server did not respond within the 1 s timeout",
         ),
         (
             drip(b"body" * 25, b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"),
-            "the server's answer did not end within the 0.25 s timeout",
+            "the response did not end within the 1 s timeout",
         ),
         (
             drip(b"1\r\nx\r\n" * 25, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
-            "the server's answer did not end within the 0.25 s timeout",
+            "the response did not end within the 1 s timeout",
         ),
         (
             drip(b"body" * 25, b"HTTP/1.1 200 OK\r\n\r\n"),
-            "the server's answer did not end within the 0.25 s timeout",
+            "the response did not end within the 1 s timeout",
         ),
         (
             drip(b"HTTP/1.1 100 Continue\r\n\r\n" * 9),
-            "the server did not answer within the 0.25 s timeout",
+            "the server did not respond within the 1 s timeout",
         ),
     ],
     ids=["status line", "header", "body", "chunked body", "endless body", "interim answers"],
@@ -152,9 +157,17 @@ def test_a_hanging_server_ends_at_the_deadline(serve: Any, hang: Any, http: Any)
 
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 def test_a_server_that_reads_slowly_ends_at_the_deadline(
-    serve: Any, http: Any, certificates: Any, secure: bool
+    serve: Any,
+    reply: Any,
+    read_head: Any,
+    http: Any,
+    certificates: Any,
+    secure: bool,
+    golden: Golden,
 ) -> None:
     def sip(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.sendall(reply("200 OK"))
         while True:
             gulp = 0
             while gulp < 1_000_000:
@@ -168,19 +181,23 @@ def test_a_server_that_reads_slowly_ends_at_the_deadline(
     transport = http(
         server.url.replace("127.0.0.1", "localhost"),
         tls=TLSConfig(ca_file=certificates.ca_file),
-        timeout=TIMEOUT,
+        timeout=30,
     )
-    outcome = transport.send(b"x" * 40_000_000)
+    # The connection takes a while on a busy machine.
+    assert transport.send(b"").ok
+    outcome = transport.send(b"x" * 40_000_000, timeout=TIMEOUT)
     assert outcome.kind is FailureKind.TIMEOUT
-    assert outcome.reason == "the server did not read the request within the 0.25 s timeout"
+    golden(outcome.reason)
     assert outcome.elapsed < TIMEOUT + LATE
 
 
-def test_a_tls_handshake_that_hangs_ends_at_the_deadline(serve: Any, hang: Any, http: Any) -> None:
+def test_a_tls_handshake_that_hangs_ends_at_the_deadline(
+    serve: Any, hang: Any, http: Any, golden: Golden
+) -> None:
     server = serve(hang)
     outcome = http(f"https://127.0.0.1:{server.port}/", timeout=TIMEOUT).send(b"x")
     assert outcome.kind is FailureKind.TIMEOUT
-    assert outcome.reason == "the TLS handshake did not end within the 0.25 s timeout"
+    golden(outcome.reason)
     assert TIMEOUT <= outcome.elapsed < TIMEOUT + LATE
 
 
@@ -191,7 +208,9 @@ def test_a_tls_handshake_that_drips_ends_at_the_deadline(serve: Any, http: Any) 
     assert outcome.elapsed < TIMEOUT + LATE
 
 
-def test_an_address_that_swallows_connections_ends_at_the_deadline(http: Any) -> None:
+def test_an_address_that_swallows_connections_ends_at_the_deadline(
+    http: Any, golden: Golden
+) -> None:
     # A full backlog drops the next connection's SYN, as a firewall would.
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -207,7 +226,7 @@ def test_an_address_that_swallows_connections_ends_at_the_deadline(http: Any) ->
             for sock in waiting:
                 sock.close()
     assert outcome.kind is FailureKind.TIMEOUT
-    assert outcome.reason == "the connection was not accepted within the 0.25 s timeout"
+    golden(outcome.reason)
     assert TIMEOUT <= outcome.elapsed < TIMEOUT + LATE
 
 
@@ -230,19 +249,19 @@ def address(ip: str, port: int) -> Any:
 
 
 def test_a_resolver_that_hangs_ends_at_the_deadline(
-    http: Any, monkeypatch: pytest.MonkeyPatch
+    http: Any, monkeypatch: pytest.MonkeyPatch, golden: Golden
 ) -> None:
     released = threading.Event()
 
     def answer(_: int) -> list[Any]:
-        released.wait(5)
+        released.wait(60)
         return []
 
     resolver(monkeypatch, answer)
     outcome = http("http://collector.test/", timeout=TIMEOUT).send(b"x")
     released.set()
     assert outcome.kind is FailureKind.TIMEOUT
-    assert outcome.reason == "the name resolution did not end within the 0.25 s timeout"
+    golden(outcome.reason)
     assert TIMEOUT <= outcome.elapsed < TIMEOUT + LATE
 
 
@@ -264,20 +283,22 @@ def test_a_name_that_does_not_resolve_is_retried(
     assert outcome.attempts == 3
 
 
-def test_a_name_that_never_resolves_is_told(http: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_never_resolves_is_told(
+    http: Any, once: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def answer(_: int) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     resolver(monkeypatch, answer)
-    outcome = http("http://collector.test:4318/", timeout=0.1).send(b"x")
+    outcome = http("http://collector.test:4318/", **once).send(b"x")
     assert outcome.kind is FailureKind.NAME_RESOLUTION
     assert outcome.reason.startswith(
         "cannot resolve the host name collector.test: Name or service not known; no time"
     )
 
 
-def test_an_impossible_host_name_does_not_resolve(http: Any) -> None:
-    outcome = http(f"http://{'a' * 70}.test/", timeout=0.1).send(b"x")
+def test_an_impossible_host_name_does_not_resolve(http: Any, once: Any) -> None:
+    outcome = http(f"http://{'a' * 70}.test/", **once).send(b"x")
     assert outcome.kind is FailureKind.NAME_RESOLUTION
 
 
@@ -303,75 +324,13 @@ def test_an_address_that_hangs_leaves_time_for_the_next(
             sock.setblocking(False)
             sock.connect_ex(("127.0.0.3", server.port))
         resolver(monkeypatch, lambda port: [address("127.0.0.3", port), address("127.0.0.1", port)])
-        outcome = http(f"http://collector.test:{server.port}/", timeout=0.8).send(b"x")
+        outcome = http(f"http://collector.test:{server.port}/", timeout=3).send(b"x")
         for sock in waiting:
             sock.close()
     assert outcome.ok
     assert outcome.attempts == 1
-    assert 0.3 < outcome.elapsed < 0.8
-
-
-def test_no_more_of_an_answer_is_read_than_is_kept(
-    serve: Any, receiver: Any, reply: Any, http: Any
-) -> None:
-    handler = receiver([reply("200 OK", b"x" * 3_000_000), reply("200 OK", b"small")])
-    transport = http(serve(handler).url)
-    outcome = transport.send(b"x")
-    assert outcome.ok
-    assert len(outcome.body) == BODY_LIMIT
-    assert transport.send(b"x").body == b"small"
-    assert [request.connection for request in handler.requests] == [1, 2]
-
-
-def test_an_endless_answer_does_not_fill_the_memory_or_the_time(serve: Any, http: Any) -> None:
-    def flood(connection: socket.socket) -> None:
-        connection.recv(1 << 20)
-        connection.sendall(b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n")
-        while True:
-            connection.sendall(b"1000\r\n" + b"x" * 0x1000 + b"\r\n")
-
-    outcome = http(serve(flood).url).send(b"x")
-    assert outcome.status == "500"
-    assert len(outcome.body) == BODY_LIMIT
-    assert outcome.elapsed < 1
-
-
-def test_a_chunked_answer_is_read_and_the_connection_kept(
-    serve: Any, receiver: Any, http: Any
-) -> None:
-    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
-    handler = receiver([chunked])
-    transport = http(serve(handler).url)
-    assert transport.send(b"x").body == b"abc"
-    assert transport.send(b"x").body == b"abc"
-    assert [request.connection for request in handler.requests] == [1, 1]
-
-
-def test_an_answer_before_the_whole_request_is_read(serve: Any, reply: Any, http: Any) -> None:
-    def refuse(connection: socket.socket) -> None:
-        connection.recv(1000)
-        connection.sendall(reply("413 Content Too Large", b"", "Connection: close"))
-        connection.shutdown(socket.SHUT_WR)
-        time.sleep(0.05)
-        # Leaving, it resets the connection, as there is more to read.
-
-    outcome = http(serve(refuse).url).send(b"x" * 10_000_000)
-    assert outcome.status == "413"
-    assert outcome.kind is FailureKind.TOO_LARGE
-
-
-def test_a_success_that_breaks_off_is_a_failure_and_not_sent_twice(serve: Any, http: Any) -> None:
-    requests: list[bytes] = []
-
-    def cut(connection: socket.socket) -> None:
-        requests.append(connection.recv(1 << 20))
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
-
-    outcome = http(serve(cut).url).send(b"x")
-    assert not outcome.ok
-    assert outcome.kind is FailureKind.PROTOCOL
-    assert outcome.reason == "200 OK, but the connection broke off inside the answer"
-    assert len(requests) == 1
+    # Its share is half of the time.
+    assert 1.4 < outcome.elapsed < 3
 
 
 def test_the_interpreter_s_end_starts_no_resolver_thread(

@@ -19,6 +19,17 @@ def modules_after(statement: str) -> set[str]:
     )
 
 
+def transport(scheme: str, port: int) -> str:
+    """Return code for a transport that tries once, to a port where nothing listens."""
+    return (
+        "import sys\n"
+        "from bentotrace.transport.http import HTTPTransport\n"
+        "from bentotrace.transport.retry import Backoff\n"
+        f"t = HTTPTransport('{scheme}://127.0.0.1:{port}', timeout=30, content_type='a/b', "
+        "user_agent='x', backoff=Backoff(first=60, longest=60, jitter=0))\n"
+    )
+
+
 def test_importing_the_package_imports_nothing_heavy() -> None:
     assert not HEAVY & modules_after("import bentotrace.transport")
 
@@ -27,10 +38,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
 def test_sending_imports_nothing_more(free_port: int, scheme: str) -> None:
     # In a busy process an import under way takes hundreds of milliseconds, and costs spans.
     loaded = modules_after(
-        "import sys\n"
-        "from bentotrace.transport.http import HTTPTransport\n"
-        f"t = HTTPTransport('{scheme}://127.0.0.1:{free_port}', timeout=0.1, content_type='a/b', "
-        "user_agent='x')\n"
+        f"{transport(scheme, free_port)}"
         "before = set(sys.modules)\n"
         "t.send(b'')\n"
         "sys.modules = sorted(set(sys.modules) - before)"
@@ -43,10 +51,7 @@ def test_the_http_transport_imports_ssl_for_https_and_nothing_else_that_is_heavy
     free_port: int, scheme: str, heavy: set[str]
 ) -> None:
     loaded = modules_after(
-        "from bentotrace.transport.http import HTTPTransport\n"
-        f"t = HTTPTransport('{scheme}://127.0.0.1:{free_port}', timeout=0.1, content_type='a/b', "
-        "user_agent='x')\n"
-        "assert t.send(b'').kind.value == 'refused'"
+        f"{transport(scheme, free_port)}assert t.send(b'').kind.value == 'refused'"
     )
     # Older SDKs bring ssl with asyncio.
     brought = modules_after("import opentelemetry.sdk.trace")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bentotrace.transport._page import visible_text
+from bentotrace.transport._http_failure import visible_text
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from bentotrace.transport.proxy import Proxy, bypasses_proxy, find_proxy
+from bentotrace.transport._proxy import Proxy, bypasses_proxy, find_proxy
 
 
 def find(scheme: str = "http", host: str = "collector", **environment: str) -> Proxy | None:
@@ -60,8 +60,8 @@ def test_credentials_become_basic_authorization_and_are_not_shown() -> None:
     ("value", "problem"),
     [
         ("socks5://user:secret@proxy:1080", "names a socks5 proxy (socks5://proxy:1080)"),
-        ("http://user:secret@proxy:port", "holds no URL: http://proxy:port"),
-        ("http://user:secret@", "holds no URL"),
+        ("http://user:secret@proxy:port", "is not a URL: http://proxy:port"),
+        ("http://user:secret@", "is not a URL"),
     ],
 )
 def test_a_useless_value_is_an_error_without_credentials(value: str, problem: str) -> None:

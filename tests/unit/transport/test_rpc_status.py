@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bentotrace.transport.protobuf import length_delimited, varint
-from bentotrace.transport.rpc_status import RPCStatus, read_rpc_status
+from bentotrace.transport._rpc_status import RPCStatus, read_rpc_status
+
+from ...messages import length_delimited, varint
 
 error_details = pytest.importorskip("google.rpc.error_details_pb2", reason="an independent writer")
 status_pb2 = pytest.importorskip("google.rpc.status_pb2", reason="an independent writer")

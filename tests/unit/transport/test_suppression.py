@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from opentelemetry import context
 
-from bentotrace.transport.suppression import suppress_instrumentation
+from bentotrace.transport import suppress_instrumentation
 
 
 def is_suppressed() -> set[str]:

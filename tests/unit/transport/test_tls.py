@@ -68,9 +68,9 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
 def test_a_file_that_is_not_pem_is_named(tmp_path: Path, certificates: Any) -> None:
     der = tmp_path / "ca.der"
     der.write_bytes(b"\x30\x82\x01\x02")
-    with pytest.raises(TLSFileError, match=r"ca\.der \(ca_file\): holds no PEM certificate"):
+    with pytest.raises(TLSFileError, match=r"ca\.der \(ca_file\): contains no PEM certificate"):
         TLSConfig(ca_file=der).check()
-    with pytest.raises(TLSFileError, match=r"ca\.der \(key_file\): holds no PEM private key"):
+    with pytest.raises(TLSFileError, match=r"ca\.der \(key_file\): contains no PEM private key"):
         TLSConfig(cert_file=certificates.cert_file, key_file=der).check()
 
 
@@ -82,7 +82,7 @@ def test_a_damaged_certificate_is_named(tmp_path: Path) -> None:
 
 
 def test_a_certificate_without_a_key_is_an_error(certificates: Any) -> None:
-    with pytest.raises(TLSFileError, match="holds no private key; name the key's file as key_file"):
+    with pytest.raises(TLSFileError, match="contains no private key; set key_file"):
         TLSConfig(cert_file=certificates.cert_file).check()
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bentotrace.integrations.bentoml.blocks import set_aside, without_tracing
+from bentotrace.integrations.bentoml.blocks import without_blocks, without_tracing
 
 
 def test_the_blocks_are_gone_and_all_else_is_left() -> None:
@@ -38,7 +38,7 @@ def test_blocks_that_were_set_aside_come_back() -> None:
     traced: dict[str, Any] = {"tracing": {"sample_rate": 1}, "workers": 2}
     plain: dict[str, Any] = {"workers": 3}
 
-    with set_aside([traced, plain]):
+    with without_blocks([traced, plain]):
         assert traced == {"workers": 2}
 
     assert traced == {"tracing": {"sample_rate": 1}, "workers": 2}

@@ -1,0 +1,180 @@
+"""``bentotrace ui``: receive spans on the usual ports, and show them in the browser."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bentotrace.cli.viewer import open_page, require_viewer
+from bentotrace.exceptions import BentotraceError
+
+if TYPE_CHECKING:
+    from bentotrace.ui.server import Viewer
+
+__all__ = ["ui"]
+
+_PORT = click.IntRange(0, 65535)
+
+
+@click.command()
+@click.argument("files", nargs=-1, type=click.Path())
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address of every port.")
+@click.option("--port", default=16686, show_default=True, type=_PORT, help="Page and query API.")
+@click.option(
+    "--otlp-http-port", default=4318, show_default=True, type=_PORT, help="OTLP over HTTP."
+)
+@click.option(
+    "--otlp-grpc-port", default=4317, show_default=True, type=_PORT, help="OTLP over gRPC."
+)
+@click.option(
+    "--jaeger-grpc-port", default=14250, show_default=True, type=_PORT, help="Jaeger over gRPC."
+)
+@click.option(
+    "--jaeger-http-port",
+    default=14268,
+    show_default=True,
+    type=_PORT,
+    help="Jaeger's Thrift over HTTP.",
+)
+@click.option(
+    "--jaeger-udp-port",
+    default=6831,
+    show_default=True,
+    type=_PORT,
+    help="Jaeger's compact Thrift.",
+)
+@click.option(
+    "--jaeger-udp-binary-port",
+    default=6832,
+    show_default=True,
+    type=_PORT,
+    help="Jaeger's binary Thrift.",
+)
+@click.option(
+    "--zipkin-port",
+    default=9411,
+    show_default=True,
+    type=_PORT,
+    help="Zipkin, spans and query API.",
+)
+@click.option("--store", type=click.Path(), help="The file; default: in the cache directory.")
+@click.option("--memory", is_flag=True, help="Keep spans in memory only.")
+@click.option(
+    "--max-spans",
+    default=500_000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Spans kept; the oldest traces are removed first.",
+)
+@click.option("--no-open", is_flag=True, help="Do not open the browser.")
+@click.option(
+    "--export",
+    type=(str, click.Path(dir_okay=False)),
+    metavar="TRACE_ID PAGE",
+    help="Write a trace of the store, or of FILES, as one HTML file, and stop.",
+)
+def ui(
+    files: tuple[str, ...],
+    host: str,
+    port: int,
+    store: str | None,
+    memory: bool,
+    max_spans: int,
+    no_open: bool,
+    export: tuple[str, str] | None,
+    **ports: int,
+) -> int:
+    """Receive spans in every format on the usual ports, and show them in the browser.
+
+    FILES of OTLP JSON lines, Jaeger's JSON or Zipkin's are opened too. Port 0 takes a free one.
+    With --host other than loopback the page needs the token that is printed with its address.
+    """
+    # gRPC's core otherwise logs every connection that ends.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    if memory and store is not None:
+        raise click.UsageError("--memory and --store exclude each other")
+    require_viewer()
+    from bentotrace.ui.files import read_file
+    from bentotrace.ui.safety import is_loopback
+    from bentotrace.ui.server import Settings, Viewer
+
+    path = None if memory else Path(store) if store is not None else _default_store()
+    if export is not None:
+        return _export(export[0], Path(export[1]), None if files else path, files)
+    receivers = {name.removesuffix("_port"): value for name, value in ports.items()}
+    settings = Settings(
+        host=host,
+        ports={"page": port, **receivers},
+        store=path,
+        max_spans=max_spans,
+        token="" if is_loopback(host) else secrets.token_urlsafe(24),
+    )
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
+    with Viewer(settings) as viewer:
+        for file in files:
+            decoded = read_file(Path(file))
+            viewer.store.add(decoded.spans).result()
+            _print_file(file, decoded)
+        _print_listeners(viewer)
+        if viewer.url and not no_open:
+            open_page(viewer.url)
+        stopped.wait()
+    return 0
+
+
+def _export(trace_id: str, page: Path, path: Path | None, files: tuple[str, ...]) -> int:
+    """Write a trace of a store, or of some files, as an HTML file."""
+    from bentotrace.ui.database import StoreFile
+    from bentotrace.ui.files import read_file
+    from bentotrace.ui.page_file import write_page
+    from bentotrace.ui.store import Store
+
+    store = Store(None, sys.maxsize) if path is None else StoreFile(path)
+    with closing(store):
+        for file in files:
+            decoded = read_file(Path(file))
+            if isinstance(store, Store):
+                store.add(decoded.spans).result()
+            _print_file(file, decoded)
+        try:
+            content = write_page(store, trace_id.lower().zfill(32))
+        except LookupError:
+            place = ", ".join(files) if files else str(path or "memory")
+            raise BentotraceError(f"there is no trace {trace_id} in {place}") from None
+    try:
+        page.write_text(content, "utf-8", "replace")
+    except OSError as error:
+        raise BentotraceError(f"{page} cannot be written: {error.strerror}") from error
+    click.echo(f"{page}: {len(content.encode('utf-8', 'replace')) // 1000} kB")
+    return 0
+
+
+def _default_store() -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "bentotrace" / "ui.sqlite"
+
+
+def _print_file(file: str, decoded: Any) -> None:
+    refused = f", {decoded.refused} refused: {decoded.reason}" if decoded.refused else ""
+    click.echo(f"{file}: {len(decoded.spans)} spans{refused}")
+
+
+def _print_listeners(viewer: Viewer) -> None:
+    for listener in viewer.listeners:
+        if listener.problem:
+            problem = f"{listener.title}: not available, {listener.problem}"
+            click.echo(f"  {listener.port:>5}  {problem}", err=True)
+        else:
+            click.echo(f"  {listener.port:>5}  {listener.title}")
+    click.echo(f"open {viewer.url}" if viewer.url else "there is no page: its port is taken")
+    click.echo("press Ctrl-C to stop")

@@ -1,1 +1,0 @@
-"""Keeps spans on disk while their receiver is away; loaded only where a spool is configured."""

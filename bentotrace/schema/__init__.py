@@ -1,0 +1,1 @@
+"""The options of a schema: declarations, kinds of values, annotations, and their tree."""

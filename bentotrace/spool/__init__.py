@@ -1,0 +1,1 @@
+"""Spans kept on disk until a receiver accepts them."""

@@ -1,0 +1,1 @@
+"""The trace viewer of ``bentotrace ui``: receivers, a store, query APIs and a page."""

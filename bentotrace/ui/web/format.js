@@ -1,0 +1,121 @@
+// Elements and text; everything that a span carries becomes text, never markup.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+function fill(made, properties, children) {
+  for (const [key, value] of Object.entries(properties)) {
+    if (key === "class") made.setAttribute("class", value);
+    else if (typeof value === "function") made.addEventListener(key.slice(2), value);
+    else if (value !== undefined && value !== false) made.setAttribute(key, value === true ? "" : value);
+  }
+  made.append(...children.filter((child) => child !== undefined && child !== ""));
+  return made;
+}
+
+export function element(name, properties = {}, ...children) {
+  return fill(document.createElement(name), properties, children);
+}
+
+export function drawing(name, properties = {}, ...children) {
+  return fill(document.createElementNS(SVG, name), properties, children);
+}
+
+// Places an element on an axis of 0 to 1.
+export function place(made, start, length) {
+  made.style.insetInlineStart = `${100 * start}%`;
+  made.style.inlineSize = `max(2px, ${100 * length}%)`;
+  return made;
+}
+
+// Shows what would reorder or hide the text around it.
+export function visible(text) {
+  return String(text).replace(
+    /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+export function serviceName(name) {
+  return visible(name) || "(no service)";
+}
+
+export function operationName(name) {
+  return visible(name) || "(no name)";
+}
+
+const UNITS = [[60e9, "min"], [1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]];
+
+export function duration(nanoseconds) {
+  const value = Number(nanoseconds);
+  if (!value) return "0";
+  const size = Math.abs(value);
+  const [least, unit] = UNITS.find(([smallest]) => size >= smallest) ?? UNITS[4];
+  const number = size / least;
+  const digits = number >= 100 || unit === "ns" ? 0 : number >= 10 ? 1 : 2;
+  return `${value < 0 ? "−" : ""}${Number(number.toFixed(digits))} ${unit}`;
+}
+
+export function time(nanoseconds, withDay = false) {
+  const date = new Date(Number(BigInt(nanoseconds) / 1000000n));
+  if (Number.isNaN(date.getTime())) return "?";
+  const two = (number, length = 2) => String(number).padStart(length, "0");
+  const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+    + `.${two(date.getMilliseconds(), 3)}`;
+  const today = date.toDateString() === new Date().toDateString();
+  if (today && !withDay) return clock;
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock}`;
+}
+
+// A colour for each service: by its name, unless another one of this tab has that already.
+const COLOURS = 12;
+// A saved file may be shown in a frame that has no storage; there the property raises.
+const storage = document.getElementById("saved") ? null : sessionStorage;
+const kept = storage?.getItem("colours");
+const taken = new Map(kept ? JSON.parse(kept) : []);
+
+export function colour(service) {
+  let chosen = taken.get(service);
+  if (chosen === undefined) {
+    let hash = 0;
+    for (const character of service) hash = (hash * 31 + character.codePointAt(0)) >>> 0;
+    chosen = hash % COLOURS;
+    const used = new Set(taken.values());
+    for (let step = 0; step < COLOURS && used.has(chosen); step += 1) chosen = (chosen + 5) % COLOURS;
+    taken.set(service, chosen);
+    if (taken.size <= 100) storage?.setItem("colours", JSON.stringify([...taken]));
+  }
+  return `c${chosen}`;
+}
+
+export function plural(count, word) {
+  return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+}
+
+export function percent(part) {
+  if (part > 0 && part < 0.01) return "<1 %";
+  return `${Math.round(100 * part)} %`;
+}
+
+// A value of the query language, in quotes where it needs them.
+export function quoted(value) {
+  return /^[^\s"\\]+$/.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
+}
+
+export async function copy(text, button) {
+  if (navigator.clipboard) await navigator.clipboard.writeText(text);
+  else copyOldWay(text);
+  const before = button.dataset.before ?? button.textContent;
+  button.dataset.before = before;
+  button.textContent = before.length < 3 ? "✓" : "Copied";
+  setTimeout(() => { button.textContent = before; }, 1200);
+}
+
+// Browsers have no clipboard for pages of another host without TLS.
+function copyOldWay(text) {
+  const area = element("textarea", { class: "probe" });
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+}

@@ -1,0 +1,101 @@
+"""The calls between services as Zipkin counts them, brokers and services without spans included."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from bentotrace.ui.dependencies import Operation, read_operations
+from bentotrace.ui.model import ERROR, KINDS
+from bentotrace.ui.store import Store
+
+__all__ = ["Link", "read_links"]
+
+_CLIENT, _SERVER = KINDS.index("client"), KINDS.index("server")
+_PRODUCER, _CONSUMER = KINDS.index("producer"), KINDS.index("consumer")
+_KINDS = (_CLIENT, _SERVER, _PRODUCER, _CONSUMER)
+
+
+class Link(NamedTuple):
+    """Calls from one service to another, and how many of them failed."""
+
+    parent: str
+    child: str
+    calls: int
+    errors: int
+
+
+def read_links(store: Store, after: int, before: int) -> list[Link]:
+    """Count the calls in the newest traces that started in a range of nanoseconds."""
+    calls: Counter[tuple[str, str]] = Counter()
+    errors: Counter[tuple[str, str]] = Counter()
+    with store.read() as connection:
+        for _, spans in read_operations(connection, after, before, remotes=True):
+            for parent, child, failed in _links(spans):
+                if parent and child:
+                    names = parent.lower(), child.lower()
+                    calls[names] += 1
+                    errors[names] += failed
+    return [Link(*names, count, errors[names]) for names, count in calls.items()]
+
+
+def _links(spans: Sequence[Operation]) -> Iterator[tuple[str, str, bool]]:
+    """Give the calling and the called service of each call of a trace, and whether it failed."""
+    parents = _parents(spans)
+    called = {
+        id(parent)
+        for span in spans
+        if span.kind == _SERVER and (parent := parents.get(id(span))) is not None
+    }
+    for span in spans:
+        failed = span.status == ERROR
+        kind = span.kind
+        if kind not in _KINDS and span.service and span.remote:
+            kind = _CLIENT
+        if kind == _PRODUCER:
+            yield span.service, span.remote, failed
+        elif kind == _CONSUMER:
+            yield span.remote, span.service, failed
+        elif kind == _SERVER:
+            caller = _caller(span, parents)
+            if caller is None:
+                yield span.remote, span.service, failed
+            else:
+                yield caller.service, span.service, failed or _failed_client(caller)
+        # The server's own span tells the same call.
+        elif kind == _CLIENT and id(span) not in called:
+            yield span.service, span.remote, failed
+
+
+def _failed_client(span: Operation) -> bool:
+    return span.kind == _CLIENT and span.status == ERROR
+
+
+def _parents(spans: Sequence[Operation]) -> Mapping[int, Operation]:
+    """Return the parent of each span that has one; a server may share its client's id."""
+    by_id: dict[str, list[Operation]] = {}
+    for span in spans:
+        by_id.setdefault(span.span_id, []).append(span)
+    found: dict[int, Operation] = {}
+    for span in spans:
+        sharing = by_id[span.span_id] if span.kind == _SERVER else ()
+        parents = [other for other in sharing if other.kind == _CLIENT]
+        if not parents:
+            above = [other for other in by_id.get(span.parent_id, ()) if other is not span]
+            parents = [other for other in above if other.service == span.service] or above
+        if parents:
+            found[id(span)] = parents[0]
+    return found
+
+
+def _caller(span: Operation, parents: Mapping[int, Operation]) -> Operation | None:
+    """Return the nearest span above that is an end of a call; parents may form a circle."""
+    seen = {id(span)}
+    above = parents.get(id(span))
+    while above is not None and id(above) not in seen:
+        if above.kind in _KINDS and above.service:
+            return above
+        seen.add(id(above))
+        above = parents.get(id(above))
+    return None
