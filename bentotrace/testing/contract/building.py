@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
-from contextvars import ContextVar
-from functools import cache
-from typing import Any
+import json
 
 from bentotrace.testing.contract.base import (
     Bench,
@@ -20,33 +15,23 @@ from bentotrace.testing.spans import make_spans
 
 __all__ = ["BuildingDuties"]
 
-_events: ContextVar[list[str] | None] = ContextVar("_events", default=None)
-_SOCKETS = "/proc/self/fd"
-
 
 class BuildingDuties(Duties):
     """What building an exporter may do."""
 
     def test_create_opens_no_socket(self, bench: Bench) -> None:
         """Connections are opened by the first export, in the process that exports."""
-        receiver = bench.receiver()
-        before = _open_sockets()
-        opened = _events_during(lambda: bench.build(receiver))
+        built = _create_alone(bench)
         require(
-            not opened,
-            f"create() used a socket: {', '.join(sorted(set(opened)))}; connect in export()",
+            not built["events"],
+            f"create() used a socket: {', '.join(built['events'])}; connect in export()",
         )
-        require(
-            len(_open_sockets() - before) == 0,
-            "create() left a socket open; connect in export()",
-        )
+        require(not built["sockets"], "create() left a socket open; connect in export()")
 
     def test_create_starts_no_thread(self, bench: Bench) -> None:
         """Threads are started by the first export, in the process that exports."""
-        # Another test may have created one, with a thread that all of the process share.
-        done = bench.run(_THREADS, bench.receiver())
-        require(done.returncode == 0, f"create() failed in a new process: {done.stderr[-1000:]}")
-        started = done.stdout.splitlines()[-1]
+        built = _create_alone(bench)
+        started = ", ".join(built["threads"])
         require(not started, f"create() started a thread: {started}; start it in export()")
 
     def test_two_builds_are_independent(self, bench: Bench) -> None:
@@ -64,54 +49,46 @@ class BuildingDuties(Duties):
             wait_for(receiver, 3)
 
 
-_THREADS = """
-import os, sys, threading
-started = []
-before = set(threading.enumerate())
+def _create_alone(bench: Bench) -> dict[str, list[str]]:
+    """Call ``create`` in a new process: here, receivers and other tests use sockets and threads."""
+    done = bench.run(_CREATE, bench.receiver())
+    require(done.returncode == 0, f"create() failed in a new process: {done.stderr[-1000:]}")
+    built: dict[str, list[str]] = json.loads(done.stdout.splitlines()[-1])
+    return built
+
+
+_CREATE = """
+import os, threading
+
+def open_sockets():
+    # Also those of C libraries, which raise no audit event.
+    found = set()
+    folder = "/proc/self/fd"
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        try:
+            target = os.readlink(f"{folder}/{name}")
+        except OSError:
+            continue  # the descriptor of the listing itself
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
+
 def keep(event, arguments):
     if event.startswith("_thread.start"):
         started.append(event)
+    if event.startswith("socket."):
+        events.add(event)
+
+started, events = [], set()
+threads, sockets = set(threading.enumerate()), open_sockets()
 sys.addaudithook(keep)
 Built(config, 10.0).create()
-left = [thread.name for thread in set(threading.enumerate()) - before]
-print("\\n" + ", ".join(left or started), flush=True)
+built = {
+    "events": sorted(events),
+    "sockets": sorted(open_sockets() - sockets),
+    "threads": [thread.name for thread in set(threading.enumerate()) - threads] or started,
+}
+print("\\n" + json.dumps(built), flush=True)
 # Whatever runs is not waited for.
 os._exit(0)
 """
-
-
-def _events_during(function: Callable[[], Any]) -> list[str]:
-    """Call a function, and return the audit events of sockets that it raised."""
-    _install_hook()
-    events: list[str] = []
-    token = _events.set(events)
-    try:
-        function()
-    finally:
-        _events.reset(token)
-    return events
-
-
-@cache
-def _install_hook() -> None:
-    def keep(event: str, _arguments: object) -> None:
-        if event.startswith("socket."):
-            events = _events.get()
-            if events is not None:
-                events.append(event)
-
-    sys.addaudithook(keep)
-
-
-def _open_sockets() -> set[str]:
-    """Return the sockets of the process, also those of C libraries; none where unknown."""
-    found = set()
-    if os.path.isdir(_SOCKETS):
-        for name in os.listdir(_SOCKETS):
-            try:
-                target = os.readlink(f"{_SOCKETS}/{name}")
-            except OSError:
-                continue  # the descriptor of the listing itself
-            if target.startswith("socket:"):
-                found.add(target)
-    return found
