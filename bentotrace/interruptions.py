@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import inspect
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -11,7 +12,16 @@ from contextlib import contextmanager, suppress
 from functools import partial, wraps
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
-__all__ = ["Lock", "WeakList", "held_lock", "locked", "raised_by_signal", "release", "unlocked"]
+__all__ = [
+    "Lock",
+    "WeakList",
+    "held_lock",
+    "locked",
+    "log_safely",
+    "raised_by_signal",
+    "release",
+    "unlocked",
+]
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -30,6 +40,15 @@ def raised_by_signal(error: BaseException) -> bool:
             if any(item is interrupted for item in values):
                 return True
     return False
+
+
+def log_safely(logger: logging.Logger, level: int, message: str, *arguments: object) -> None:
+    """Log; ignore what a log handler raises, but not what a signal handler raises meanwhile."""
+    try:
+        logger.log(level, message, *arguments, stacklevel=2)
+    except Exception as error:
+        if raised_by_signal(error):
+            raise
 
 
 def held_lock() -> Any:

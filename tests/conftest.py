@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -22,7 +23,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     parser.addoption(
         "--no-skips",
         action="store_true",
-        help="a test that is skipped is an error: whoever runs these has what they need",
+        help="a skipped test is an error: what these tests need is installed",
     )
 
 
@@ -41,3 +42,21 @@ def _outside_the_checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     os.chdir(tmp_path_factory.mktemp("elsewhere"))
     yield
     os.chdir(before)
+
+
+@pytest.fixture
+def raising_log_handler() -> Iterator[Callable[[], int]]:
+    """Add a log handler that raises; return how many warnings it has got."""
+
+    class Raising(logging.Handler):
+        count = 0
+
+        def emit(self, record: logging.LogRecord) -> None:
+            self.count += 1
+            raise RuntimeError(record.getMessage())
+
+    handler = Raising(logging.WARNING)
+    logger = logging.getLogger("bentotrace")
+    logger.addHandler(handler)
+    yield lambda: handler.count
+    logger.removeHandler(handler)

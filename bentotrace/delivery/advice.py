@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from bentotrace.config.load import ExporterConfig
 from bentotrace.discovery.calls import describe, pass_interrupt, running
+from bentotrace.interruptions import log_safely
 from bentotrace.redaction import Redaction
 from bentotrace.transport.outcome import FailureKind, Outcome
 
@@ -108,6 +109,6 @@ def own_advice(exporter: ExporterConfig, redaction: Redaction, outcome: Outcome)
             text: object = plugin.advise(exporter.options, outcome)
     except BaseException as error:
         pass_interrupt(error)
-        _logger.debug("%s raised %s", what, describe(error, redaction))
+        log_safely(_logger, logging.DEBUG, "%s raised %s", what, describe(error, redaction))
         return ""
     return redaction.line(text, _LONGEST) if isinstance(text, str) else ""

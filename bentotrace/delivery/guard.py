@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.delivery.accounting import BatchResult
 from bentotrace.delivery.advice import Advise, general_advice
-from bentotrace.delivery.health import FailureLog, Health, OnExportError, log_safely, pluralize
+from bentotrace.delivery.health import FailureLog, Health, OnExportError, log_untraced, pluralize
 from bentotrace.delivery.status import DropReason, ErrorStatus
 from bentotrace.redaction import Redaction
 from bentotrace.spans import to_sdk_span
@@ -323,7 +323,7 @@ class Guard:
                 temporary = temporary or (whole and _is_temporary(outcome))
                 message, number = "%s did not deliver %s: %s", pluralize(lost, "span")
                 reason = self._error(outcome).reason
-                log_safely(self._logger, logging.DEBUG, message, self, number, reason)
+                log_untraced(self._logger, logging.DEBUG, message, self, number, reason)
         return reported, rejected, failure, temporary
 
     def _error(self, outcome: Outcome) -> ErrorStatus:

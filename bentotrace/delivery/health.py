@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from bentotrace.delivery.advice import Advise, general_advice
 from bentotrace.delivery.status import ErrorStatus
-from bentotrace.interruptions import raised_by_signal
+from bentotrace.interruptions import log_safely
 from bentotrace.redaction import Redaction
 from bentotrace.transport import suppress_instrumentation
 from bentotrace.transport.outcome import Outcome
 
-__all__ = ["FailureLog", "Health", "OnExportError", "log_safely", "pluralize"]
+__all__ = ["FailureLog", "Health", "OnExportError", "log_untraced", "pluralize"]
 
 OnExportError = Callable[[ErrorStatus], object]
 """A function of the application that is called with each failed export."""
@@ -27,14 +27,10 @@ def pluralize(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def log_safely(logger: logging.Logger, level: int, message: str, *arguments: object) -> None:
-    """Log; ignore a log handler that raises, and the requests of one that is instrumented."""
-    try:
-        with suppress_instrumentation():
-            logger.log(level, message, *arguments)
-    except Exception as error:
-        if raised_by_signal(error):
-            raise
+def log_untraced(logger: logging.Logger, level: int, message: str, *arguments: object) -> None:
+    """Log safely, without spans for the requests of a log handler."""
+    with suppress_instrumentation():
+        log_safely(logger, level, message, *arguments)
 
 
 class Health(NamedTuple):
@@ -145,7 +141,7 @@ class FailureLog:
 
     def warn(self, message: str, *arguments: object) -> None:
         """Log a WARNING."""
-        log_safely(self._logger, logging.WARNING, message, *arguments)
+        log_untraced(self._logger, logging.WARNING, message, *arguments)
 
     def traceback(self, title: str, error: BaseException) -> None:
         """Log a traceback at DEBUG, as text: a handler would format an exc_info unredacted."""
@@ -155,7 +151,7 @@ class FailureLog:
             text = self._redaction.traceback(error)
         except BaseException:
             text = type(error).__name__
-        log_safely(self._logger, logging.DEBUG, "%s\n%s", title, text)
+        log_untraced(self._logger, logging.DEBUG, "%s\n%s", title, text)
 
     def _call_back(self, error: ErrorStatus) -> None:
         if self._on_error is None:

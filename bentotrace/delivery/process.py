@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from bentotrace.deadline import Deadline
 from bentotrace.delivery.children import call_after_jobs, call_at_end_of_child
 from bentotrace.delivery.status import Status
-from bentotrace.interruptions import WeakList
+from bentotrace.interruptions import WeakList, log_safely
 from bentotrace.threads import call_before_join, call_in_main_thread, run_from_signal
 
 __all__ = [
@@ -286,9 +286,8 @@ def _install(number: signal.Signals, handler: Any) -> None:
     try:
         signal.signal(number, handler)
     except ValueError:
-        _logger.debug(
-            "no handler for %s: Python installs handlers in the main thread only", number.name
-        )
+        message = "no handler for %s: Python installs handlers in the main thread only"
+        log_safely(_logger, logging.DEBUG, message, number.name)
 
 
 def _is_of_uvicorn(handler: Any) -> bool:

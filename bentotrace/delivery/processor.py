@@ -23,7 +23,7 @@ from bentotrace.delivery.accounting import REPORT_INTERVAL, Flush
 from bentotrace.delivery.buffer import Buffer
 from bentotrace.delivery.consumer import RetiredError
 from bentotrace.delivery.guard import Guard
-from bentotrace.delivery.health import log_safely, pluralize
+from bentotrace.delivery.health import log_untraced, pluralize
 from bentotrace.delivery.pace import Pace
 from bentotrace.delivery.process import close_at_end_of_child
 from bentotrace.delivery.queue import SpanQueue
@@ -348,4 +348,4 @@ class BatchProcessor(LeanSpanProcessor):
             )
 
     def _warn(self, message: str, *arguments: object) -> None:
-        log_safely(self._logger, logging.WARNING, message, *arguments)
+        log_untraced(self._logger, logging.WARNING, message, *arguments)

@@ -6,7 +6,6 @@ import logging
 import math
 import operator
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from numbers import Real
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from opentelemetry.trace import (
 
 from bentotrace.encoding.spans import MAX_TIME, NO_TRACE_STATE
 from bentotrace.encoding.values import plain_attributes, plain_value, safe_str
+from bentotrace.interruptions import log_safely
 
 __all__ = ["PlainEvent", "PlainLink", "PlainSpan", "Repaired", "Repairs", "repair"]
 
@@ -125,13 +125,13 @@ class Repairs:
         new = repaired.fields - self._logged
         if new:
             self._logged |= new
-            # A log handler that raises must not lose the batch.
-            with suppress(Exception):
-                self._logger.warning(
-                    "fields of spans are out of range or of a wrong type and were converted: %s; "
-                    "correct the code that sets them (logged once for each field)",
-                    ", ".join(sorted(new)),
-                )
+            log_safely(
+                self._logger,
+                logging.WARNING,
+                "fields of spans are out of range or of a wrong type and were converted: %s; "
+                "correct the code that sets them (logged once for each field)",
+                ", ".join(sorted(new)),
+            )
         return repaired
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from opentelemetry.sdk.trace import ReadableSpan
 
 from bentotrace.delivery.accounting import REPORT_INTERVAL, BatchResult
-from bentotrace.delivery.health import log_safely, pluralize
+from bentotrace.delivery.health import log_untraced, pluralize
 from bentotrace.delivery.queue import SpanQueue
 from bentotrace.delivery.status import DropReason
 from bentotrace.encoding import Repairs
@@ -212,7 +212,7 @@ class SpoolLog:
 
     def log(self, level: int, message: str, *arguments: object) -> None:
         """Log a message."""
-        log_safely(self.logger, level, message, *arguments)
+        log_untraced(self.logger, level, message, *arguments)
 
     def unusable(self, reason: str) -> None:
         """Log at most once a minute that the file cannot be read or written."""

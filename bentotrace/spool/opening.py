@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from bentotrace.config.load import ExporterConfig
-from bentotrace.delivery.health import log_safely
+from bentotrace.delivery.health import log_untraced
 from bentotrace.exceptions import SpoolError
 from bentotrace.spool.store import SpoolStore, StoreError
 
@@ -56,7 +56,7 @@ def log_damage(store: SpoolStore, logger: logging.Logger) -> None:
     """Log a WARNING if a damaged file was moved away since the last call."""
     damage, store.damage = store.damage, ""
     if damage:
-        log_safely(
+        log_untraced(
             logger,
             logging.WARNING,
             "spool %s was damaged (%s) and moved to %s; a new one is used",

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bentotrace.interruptions import log_safely
 from bentotrace.transport._proxy import (
     Proxy,
     find_grpc_proxy,
@@ -59,6 +60,7 @@ __all__ = [
     "attempt_from_error",
     "find_grpc_proxy",
     "find_proxy",
+    "log_safely",
     "proxy_secrets",
     "suppress_instrumentation",
 ]

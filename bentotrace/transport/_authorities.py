@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from bentotrace._files import open_regular
+from bentotrace.interruptions import log_safely
 
 if TYPE_CHECKING:
     import ssl
@@ -64,10 +65,13 @@ def make_context() -> ssl.SSLContext:
             context.load_verify_locations(path)
             found = True
         except OSError as error:  # ssl.SSLError too
-            with contextlib.suppress(Exception):
-                _logger.warning(
-                    "no authorities for TLS are read from %s: %s", path, error.strerror or error
-                )
+            log_safely(
+                _logger,
+                logging.WARNING,
+                "no authorities for TLS are read from %s: %s",
+                path,
+                error.strerror or error,
+            )
     if not found:
         _trust_system(context)
     return context
@@ -90,12 +94,13 @@ def new_context() -> ssl.SSLContext:
                 open_regular(log).close()
             context.keylog_filename = log
         except OSError as error:
-            with contextlib.suppress(Exception):
-                _logger.warning(
-                    "no keys of TLS are logged to %s (SSLKEYLOGFILE): %s",
-                    log,
-                    error.strerror or error,
-                )
+            log_safely(
+                _logger,
+                logging.WARNING,
+                "no keys of TLS are logged to %s (SSLKEYLOGFILE): %s",
+                log,
+                error.strerror or error,
+            )
     return context
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from bentotrace.interruptions import log_safely
 from bentotrace.transport.tls import TLSConfig, TLSFileError
 
 __all__ = ["TLSFiles"]
@@ -46,8 +46,7 @@ class TLSFiles(Generic[_T]):
             if made is None:
                 raise
             self._failed = version
-            with contextlib.suppress(Exception):
-                _logger.warning("the former TLS files are used, because %s", error)
+            log_safely(_logger, logging.WARNING, "the former TLS files are used, because %s", error)
             return made[1]
         self._made = (version, new)
         return new

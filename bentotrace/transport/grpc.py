@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import grpc
 
 from bentotrace.deadline import Deadline, checked_timeout
+from bentotrace.interruptions import log_safely
 from bentotrace.redaction import Redaction, url_secrets, without_credentials
 from bentotrace.threads import call_blocking
 from bentotrace.transport._grpc_channel import OpenedChannel, ProcessChannel, guard_forks
@@ -246,7 +247,8 @@ class GRPCTransport:
             # gRPC raises ValueError when another thread closes the channel during the call.
             if not channel.closed.is_set():
                 trace = self._redaction.traceback(error)
-                _logger.debug("sending to %s failed unexpectedly\n%s", self._target, trace)
+                message = "sending to %s failed unexpectedly\n%s"
+                log_safely(_logger, logging.DEBUG, message, self._target, trace)
             reason = self._redaction.line(f"{type(error).__name__}: {error}")
             return Attempt(ok=False, kind=FailureKind.UNEXPECTED, reason=reason)
         return Attempt(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from attrs import define, evolve, field, frozen
 
 from bentotrace.deadline import Deadline, checked_timeout
+from bentotrace.interruptions import log_safely
 from bentotrace.redaction import Redaction, url_secrets, without_credentials
 from bentotrace.threads import home
 from bentotrace.transport._http_connection import Connection, is_disconnection, make_http_context
@@ -224,7 +225,8 @@ class HTTPTransport:
             )
             if failure.kind is FailureKind.UNEXPECTED:
                 trace = route.redaction.traceback(error)
-                _logger.debug("sending to %s failed unexpectedly\n%s", self.endpoint, trace)
+                message = "sending to %s failed unexpectedly\n%s"
+                log_safely(_logger, logging.DEBUG, message, self.endpoint, trace)
             if is_tls_error(error) and route.tls_files_are_changing:
                 failure = failure._replace(retryable=True)
             return failure

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from attrs import define, field, frozen
 
 from bentotrace.deadline import Deadline, checked_timeout
+from bentotrace.interruptions import log_safely
 from bentotrace.threads import home, started_before_patch
 from bentotrace.transport._proxy import bracketed
 from bentotrace.transport._resolution import Resolution, SocketAddress
@@ -294,7 +295,9 @@ class UDPTransport:
         if lower < MIN_DATAGRAM:
             return False
         self._limit = lower
-        self._logger.warning(
+        log_safely(
+            self._logger,
+            logging.WARNING,
             "the system refuses datagrams of %d bytes; the limit is %d bytes from now on; "
             "to send larger ones on macOS: sysctl -w net.inet.udp.maxdgram=65536",
             size,

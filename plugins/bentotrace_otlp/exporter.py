@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from contextlib import suppress
 
 from attrs import evolve
@@ -10,7 +11,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace.encoding import read_fields
 from bentotrace.plugin import BuildContext
-from bentotrace.transport import FailureKind, Outcome
+from bentotrace.transport import FailureKind, Outcome, log_safely
 from bentotrace.transport.exporter import grpc_exporter, http_exporter
 from bentotrace_otlp.config import OTLPOptions
 from bentotrace_otlp.encoder import TraceEncoder
@@ -77,7 +78,7 @@ class _Judge:
         reason = f"the receiver accepted the spans with a warning: {message or rejected}"
         if not self._warned:
             self._warned = True
-            self._context.logger.warning("%s (logged once)", reason)
+            log_safely(self._context.logger, logging.WARNING, "%s (logged once)", reason)
         return evolve(outcome, reason=reason)
 
 

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import gc
+import logging
+import signal
 import threading
+from collections.abc import Callable
 
 import pytest
 
-from bentotrace.interruptions import Lock, WeakList, unlocked
+from bentotrace.interruptions import Lock, WeakList, log_safely, unlocked
 
 
 def is_free(lock: Lock) -> bool:
@@ -96,3 +99,30 @@ def test_a_weak_list_may_grow_and_shrink_during_an_iteration() -> None:
     del kept[12:], item
     gc.collect()
     assert list(items) == kept[10:]
+
+
+LOGGER = logging.getLogger("bentotrace.test")
+
+
+def test_what_a_log_handler_raises_is_ignored(raising_log_handler: Callable[[], int]) -> None:
+    log_safely(LOGGER, logging.WARNING, "%d span", 1)
+    assert raising_log_handler() == 1
+
+
+def test_what_a_signal_handler_raises_in_a_log_handler_reaches_the_application() -> None:
+    class Interrupted(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            signal.raise_signal(signal.SIGUSR1)
+
+    def late(_number: int, _frame: object) -> None:
+        raise TimeoutError
+
+    handler = Interrupted()
+    before = signal.signal(signal.SIGUSR1, late)
+    LOGGER.addHandler(handler)
+    try:
+        with pytest.raises(TimeoutError):
+            log_safely(LOGGER, logging.WARNING, "1 span")
+    finally:
+        LOGGER.removeHandler(handler)
+        signal.signal(signal.SIGUSR1, before)

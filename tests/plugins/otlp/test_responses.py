@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -77,6 +78,13 @@ def test_a_warning_without_rejected_spans_is_a_success_and_logged_once(
     assert (
         logged.count("the receiver accepted the spans with a warning: too old (logged once)") == 1
     )
+
+
+def test_a_log_handler_that_raises_costs_no_span(raising_log_handler: Callable[[], int]) -> None:
+    status = receive(message(0, b"too old"), "application/x-protobuf", "identity", "one", "two")
+
+    assert (status.exported, status.failed) == (2, 0)
+    assert raising_log_handler() == 1
 
 
 @pytest.mark.parametrize(

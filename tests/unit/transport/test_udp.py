@@ -268,21 +268,42 @@ def test_closing_ends_a_look_up(slow_resolver: SlowResolver) -> None:
     assert [outcome.kind for outcome in outcomes] == [FailureKind.CLOSED]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="makes the system refuse as only Linux can")
+class Narrow(UDPTransport):
+    """Sends on a socket that may not fragment and has a small path MTU."""
+
+    def _connected(self, here: object) -> socket.socket:
+        made = super()._connected(here)  # type: ignore[arg-type]
+        ipv6_mtu, ipv6_dontfrag = 24, 62
+        made.setsockopt(socket.IPPROTO_IPV6, ipv6_mtu, 10_000)
+        made.setsockopt(socket.IPPROTO_IPV6, ipv6_dontfrag, 1)
+        return made
+
+
+only_linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="makes the system refuse as only Linux can"
+)
+
+
+@only_linux
+def test_a_log_handler_that_raises_costs_no_datagram(
+    make: Make, raising_log_handler: Callable[[], int]
+) -> None:
+    receiver = Receiver(socket.AF_INET6)
+    try:
+        results = send(
+            make(receiver.port, host="::1", kind=Narrow), [os.urandom(1000) for _ in range(30)]
+        )
+        assert all(outcome.ok for outcome, _ in results), results
+        assert raising_log_handler() == 1
+    finally:
+        receiver.close()
+
+
+@only_linux
 def test_a_datagram_that_the_system_refuses_is_split_further(
     make: Make,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    class Narrow(UDPTransport):
-        """Sends on a socket that may not fragment and has a small path MTU."""
-
-        def _connected(self, here: object) -> socket.socket:
-            made = super()._connected(here)  # type: ignore[arg-type]
-            ipv6_mtu, ipv6_dontfrag = 24, 62
-            made.setsockopt(socket.IPPROTO_IPV6, ipv6_mtu, 10_000)
-            made.setsockopt(socket.IPPROTO_IPV6, ipv6_dontfrag, 1)
-            return made
-
     receiver = Receiver(socket.AF_INET6)
     try:
         transport = make(receiver.port, host="::1", kind=Narrow)
