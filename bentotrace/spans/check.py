@@ -130,7 +130,7 @@ def _read(span: ReadableSpan) -> dict[str, Any]:
         for event in span.events
     ]
     read["links"] = [(tuple(link.context), dict(link.attributes or {})) for link in span.links]
-    read["json"] = json.loads(span.to_json())
+    read["json"] = json.loads(span.to_json(indent=None))
     return read
 
 
