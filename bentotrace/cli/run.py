@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from bentotrace._files import open_regular
 from bentotrace.cli.common import style_effect
 from bentotrace.cli.viewer import require_viewer, run_with_viewer
 from bentotrace.config.effect import summarize
@@ -90,7 +91,7 @@ def run(
 def _isolating_flag(command: Sequence[str], program: str) -> str | None:
     """Return the option by which a Python ignores PYTHONPATH or sitecustomize, if it has one."""
     first = b""
-    with contextlib.suppress(OSError), open(program, "rb") as file:
+    with contextlib.suppress(OSError), open_regular(program) as file:
         first = file.readline(256)
     words = [*command]
     if first.startswith(b"#!"):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bentotrace._files import open_regular
 from bentotrace.exceptions import BentotraceError
 from bentotrace.ui import otlp, zipkin
 from bentotrace.ui.jaeger_tags import JaegerSpan, Reference, make_sources, make_span
@@ -43,9 +44,11 @@ def read_file(path: Path) -> Decoded:
         SpanFileError: it cannot be read, or has another format.
     """
     try:
-        if path.stat().st_size > _MAX_FILE:
+        with open_regular(path) as file:
+            # A pipe has no size before it is read.
+            content = file.read(_MAX_FILE + 1)
+        if len(content) > _MAX_FILE:
             raise SpanFileError(path, f"it is larger than {_MAX_FILE >> 20} MiB")
-        content = path.read_bytes()
         return decode_safely(_decode, content)
     except OSError as error:
         raise SpanFileError(path, error.strerror or str(error)) from error

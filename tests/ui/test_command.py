@@ -167,6 +167,14 @@ def test_a_file_that_cannot_be_read_ends_it(
         assert line.startswith(f"file cannot be opened: {reason}")
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "file")
+    with running(tmp_path, "--memory", "file") as (process, lines):
+        process.wait(20)
+        assert process.returncode == 1
+        assert lines == ["file cannot be opened: it is a pipe, not a regular file"]
+
+
 @pytest.mark.parametrize("absent", ["grpc", "starlette", "uvicorn", "opentelemetry.proto"])
 def test_what_is_not_installed_is_named_with_the_extra(absent: str) -> None:
     script = f"import sys; sys.modules[{absent!r}] = None\n{SCRIPT}"
