@@ -5,8 +5,10 @@ By default, cattrs turns "false" into True, 1 into "1" and text into a list of l
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from functools import partial
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_origin
 
 import attrs
@@ -19,12 +21,15 @@ from bentotrace.problems import Path as Where
 from bentotrace.problems import closest
 from bentotrace.schema.annotations import LISTS, MAPPINGS, UNIONS, choices_of, split
 from bentotrace.schema.kinds import (
+    DURATION,
     PartError,
     Supplied,
+    parse_int,
     parse_list,
+    strict_float,
+    strict_str,
     unexpected,
 )
-from bentotrace.schema.scalars import SCALARS, read_any, read_choice, read_scalar
 from bentotrace.schema.secrets import redaction_of
 
 __all__ = ["class_hook", "strict_converter", "structure"]
@@ -36,8 +41,8 @@ _Hook = Callable[[Any, Any], Any]
 def strict_converter() -> Converter:
     """Return a converter that refuses text for a number, a number for text, and so on."""
     converter = Converter(detailed_validation=True, forbid_extra_keys=True)
-    for builtin in SCALARS:
-        converter.register_structure_hook(builtin, read_scalar)
+    for builtin in (*_SCALARS, enum.Enum):
+        converter.register_structure_hook(builtin, _scalar)
 
     # cattrs' own hooks walk lists and mappings, and pass each item to the strict ones.
     items = Converter(detailed_validation=True)
@@ -54,8 +59,8 @@ def strict_converter() -> Converter:
 
     register(items, [Annotated], strict)
     register(converter, [Annotated], strict)
-    register(converter, [Any], lambda _: read_any)
-    register(converter, [Literal], lambda hint: partial(read_choice, choices=choices_of(hint)))
+    register(converter, [Any], lambda _: _plain)
+    register(converter, [Literal], lambda hint: lambda value: _choice(value, choices_of(hint)))
     register(converter, UNIONS, lambda hint: _any_of(converter, hint))
     register(converter, MAPPINGS, lambda hint: _mapping(items, hint))
     register(converter, [*LISTS], lambda hint: _list(items, hint))
@@ -220,3 +225,106 @@ def _list(items: Converter, hint: Any) -> _Read:
 def _back(hint: Any) -> Any:
     """Mark an annotation, so that the converter of containers passes it to the strict one."""
     return Annotated[hint, "strict"]
+
+
+def _scalar(value: Any, cls: Any) -> Any:
+    if issubclass(cls, enum.Enum):
+        return value if isinstance(value, cls) else _choice(value, choices_of(cls))
+    base = next(known for known in _SCALARS if issubclass(cls, known))
+    typed = _SCALARS[base](value)
+    return typed if cls is base else cls(typed)
+
+
+def _bool(value: object) -> bool:
+    if isinstance(value, Supplied):
+        if value.casefold() not in {"true", "false"}:
+            raise ValueError("expected true or false")
+        return value.casefold() == "true"
+    if not isinstance(value, bool):
+        word = value.casefold() if isinstance(value, str) else None
+        hint = (
+            "; remove the quotes"
+            if value in {"true", "True", "TRUE", "false", "False", "FALSE"}
+            else ""
+        )
+        if word in _OTHER_BOOLS:
+            # YAML 1.1 reads these as true and false, and they are still in use.
+            hint = f"; write {_OTHER_BOOLS[word]}"
+        raise unexpected("true or false", value, hint)
+    return value
+
+
+_OTHER_BOOLS: Mapping[str | None, str] = {
+    **dict.fromkeys(("yes", "on"), "true"),
+    **dict.fromkeys(("no", "off"), "false"),
+}
+
+
+def _int(value: object) -> int:
+    if isinstance(value, Supplied):
+        return parse_int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        if isinstance(value, float):
+            hint = f"; write {int(value)}" if value.is_integer() else ""
+            raise ValueError(f"expected a whole number, found a fraction{hint}")
+        quoted = isinstance(value, str) and value.isascii() and value.strip().isdecimal()
+        hint = "; remove the quotes" if quoted else ""
+        raise unexpected("a whole number", value, hint)
+    return value
+
+
+def _float(value: object) -> float:
+    if isinstance(value, Supplied):
+        try:
+            value = float(value)
+        except ValueError:
+            raise ValueError("expected a number") from None
+    return strict_float(value)
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Supplied) else value
+
+
+def _datetime(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    try:
+        # Python 3.10 does not accept Z.
+        return datetime.fromisoformat(strict_str(value).strip().replace("Z", "+00:00"))
+    except ValueError:
+        raise ValueError("expected a date and time, such as 2026-01-31T12:00:00Z") from None
+
+
+def _timedelta(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    return timedelta(
+        seconds=DURATION.convert(DURATION.parse(value) if isinstance(value, Supplied) else value)
+    )
+
+
+_SCALARS: Mapping[type, _Read] = {
+    bool: _bool,
+    int: _int,
+    float: _float,
+    str: lambda value: _plain(strict_str(value)),
+    Path: lambda value: value if isinstance(value, Path) else Path(strict_str(value)),
+    datetime: _datetime,
+    timedelta: _timedelta,
+}
+
+
+def _choice(value: object, choices: Sequence[tuple[Any, Any]]) -> Any:
+    """Return the choice that is written like the value."""
+    for written, typed in choices:
+        if isinstance(value, Supplied):
+            # The specification requires that variables be read without regard to case.
+            if value.strip().casefold() == str(written).casefold():
+                return typed
+        elif value == written and type(value) is type(written):
+            return typed
+    valid = [str(written) for written, _ in choices]
+    near = closest(value, valid) if isinstance(value, str) else None
+    hint = f"; did you mean {near}?" if near else ""
+    raise ValueError(f"must be one of {', '.join(valid)}{hint}")

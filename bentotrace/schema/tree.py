@@ -18,7 +18,6 @@ from bentotrace.schema.annotations import (
 )
 from bentotrace.schema.kinds import Kind, PartError, Supplied
 from bentotrace.schema.option import Option, Range
-from bentotrace.schema.scalars import reader_of
 from bentotrace.schema.secrets import secrets_in
 
 if TYPE_CHECKING:
@@ -164,7 +163,7 @@ def kind_of(hint: Any, above: tuple[type, ...] = ()) -> Kind:
     """
     return Kind(
         name_of(hint),
-        reader_of(hint) or (lambda value: _structure(value, hint)),
+        lambda value: _structure(value, hint),
         Supplied,
         takes_mapping=takes_mapping(hint),
         json_schema=describe(hint, partial(_describe_items, above=above)),
