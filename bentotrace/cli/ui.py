@@ -94,7 +94,7 @@ def ui(
 ) -> int:
     """Receive spans in every format on the usual ports, and show them in the browser.
 
-    FILES of OTLP JSON lines, Jaeger's JSON or Zipkin's are opened too. Port 0 takes a free one.
+    FILES of OTLP JSON lines, Jaeger's JSON or Zipkin's are opened too. Port 0 selects a free one.
     With --host other than loopback the page needs the token that is printed with its address.
     """
     # gRPC's core otherwise logs every connection that ends.

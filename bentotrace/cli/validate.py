@@ -127,12 +127,15 @@ def _print(check: _Check) -> None:
     for problem in check.problems:
         click.echo(format_problem(problem), err=True)
     if check.effect:
-        word = "good, but" if check.effect.startswith("nothing") else "good;"
-        click.echo(f"{check.name}: {word} {style_effect(check.effect)}")
+        click.echo(f"{check.name}: {_verdict(check)} {style_effect(check.effect)}")
     if check.advice:
         click.echo(f"  {check.advice}")
     for note in check.notes:
         click.echo(format_note(note))
+
+
+def _verdict(check: _Check) -> str:
+    return "good, but" if check.effect.startswith("nothing") else "good;"
 
 
 def _as_dict(checks: Sequence[_Check], good: bool) -> dict[str, Any]:
@@ -155,7 +158,8 @@ def _annotate(check: _Check) -> None:
         click.echo(f"::{'warning' if note.warning else 'notice'}::{_escaped(str(note))}")
     if check.effect:
         level = "warning" if check.advice else "notice"
-        click.echo(f"::{level}::{_escaped(f'{check.name}: good; {check.effect}')}")
+        line = f"{check.name}: {_verdict(check)} {check.effect}"
+        click.echo(f"::{level}::{_escaped(line)}")
 
 
 def _annotation(problem: Problem, file: str) -> str:

@@ -33,7 +33,7 @@ def is_chosen() -> bool:
 def check(
     command: Sequence[str], file: str | None = None, service: str | None = None
 ) -> Config | None:
-    """Return the configuration; raise its problems, unless ``on_error`` permits to run without.
+    """Return the configuration; raise its problems unless ``on_error`` lets the program run.
 
     ``bentoml`` checks the configuration of each of its services itself.
 

@@ -28,7 +28,7 @@ _PUBLIC = ("/static/", "/favicon.ico")
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine's own."""
+    """Return whether a host name or address is this machine's own."""
     if host == "localhost":
         return True
     try:

@@ -194,7 +194,7 @@ EXPORTERS = (
             Finding(
                 "force_flush_ends_within_its_timeout",
                 "force_flush() returned None",
-                "`force_flush()` returns None, so nobody learns whether spans are left.",
+                "`force_flush()` returns None, so the caller cannot know whether spans are left.",
             ),
             Finding(
                 "export_after_shutdown_fails",
