@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bentotrace._version import __version__
+from bentotrace.discovery.finder import find
 from bentotrace.plugin import API_VERSION
 
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ def new_exporter(name: str, transport: str, extension: bool, output: Path | None
             f"{name!r} is not a name of an exporter; use lower-case letters, digits and _, "
             f"such as acme_cloud",
             param_hint="NAME",
+        )
+    if any(claim.name == name and claim.distribution == "bentotrace" for claim in find()):
+        raise click.BadParameter(
+            f"bentotrace itself has the exporter {name}; choose another name", param_hint="NAME"
         )
     folder = output or Path(f"bentotrace-{name.replace('_', '-')}")
     if folder.exists():

@@ -15,7 +15,7 @@ import click
 from bentotrace.cli.common import format_option
 from bentotrace.cli.options_table import HEADINGS, option_rows, write_row
 from bentotrace.discovery.finder import Listing, list_plugins, obstacles
-from bentotrace.discovery.registry import extension_names, load, load_extension, names
+from bentotrace.discovery.registry import NONE, extension_names, load, load_extension, names
 from bentotrace.redaction import one_line
 from bentotrace.schema.tree import section_of
 
@@ -23,6 +23,7 @@ __all__ = ["plugins"]
 
 
 _AT_A_TIME = 4
+_WIDEST = 10_000
 _SECONDS = 30.0
 # A plugin may end the process, or print anything.
 _LOAD = """
@@ -98,6 +99,8 @@ def _load_alone(listing: Listing) -> str:
 
 
 def _show_options(name: str, form: str) -> None:
+    if name == NONE:
+        raise click.ClickException(f"the exporter {NONE} exports nothing and has no options")
     with contextlib.redirect_stdout(sys.stderr):
         extends = name in extension_names() and name not in names()
         plugin = load_extension(name).plugin if extends else load(name)
@@ -128,4 +131,10 @@ def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None
     for row in rows:
         table.add_row(*map(escape, row))
     # Rich by itself would keep bold text.
-    Console(color_system=None if os.environ.get("NO_COLOR") else "auto").print(table)
+    console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
+        # A program that searches the lines must find whole names.
+        console.width = console.measure(
+            table, options=console.options.update(width=_WIDEST)
+        ).maximum
+    console.print(table)

@@ -126,6 +126,12 @@ def ui(
             viewer.store.add(decoded.spans).result()
             _print_file(file, decoded)
         _print_listeners(viewer)
+        if all(listener.problem for listener in viewer.listeners):
+            raise BentotraceError(
+                "no port is free; stop what uses them, or choose others, such as --port 0"
+            )
+        click.echo(f"open {viewer.url}" if viewer.url else "there is no page: its port is taken")
+        click.echo("press Ctrl-C to stop")
         if viewer.url and not no_open:
             open_page(viewer.url)
         stopped.wait()
@@ -166,7 +172,8 @@ def _default_store() -> Path:
 
 def _print_file(file: str, decoded: Any) -> None:
     refused = f", {decoded.refused} refused: {decoded.reason}" if decoded.refused else ""
-    click.echo(f"{file}: {len(decoded.spans)} spans{refused}")
+    spans = "1 span" if len(decoded.spans) == 1 else f"{len(decoded.spans)} spans"
+    click.echo(f"{file}: {spans}{refused}")
 
 
 def _print_listeners(viewer: Viewer) -> None:
@@ -176,5 +183,3 @@ def _print_listeners(viewer: Viewer) -> None:
             click.echo(f"  {listener.port:>5}  {problem}", err=True)
         else:
             click.echo(f"  {listener.port:>5}  {listener.title}")
-    click.echo(f"open {viewer.url}" if viewer.url else "there is no page: its port is taken")
-    click.echo("press Ctrl-C to stop")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from bentotrace._files import open_regular
+from bentotrace._secret_forms import has_scheme
 from bentotrace.config.diagnostics import Report
 from bentotrace.config.document import Block, Document
 from bentotrace.config.yaml import resolve_scalar
@@ -138,6 +139,9 @@ class _References(NamedTuple):
             if kind == "file":
                 return _content(name)
             text = self.environ.get(name, "").strip()
+            if not text and not re.fullmatch(r"\w+", name):
+                # It may be the secret itself.
+                raise ValueError("is not the name of a variable; write {env: NAME}")
             if not text:
                 raise ValueError(f"variable {name} is not set; set it, or remove the option")
             return text
@@ -152,6 +156,10 @@ def _content(name: str) -> str:
         with open_regular(name) as file:
             data = file.read(_MAX_BYTES + 1)
     except FileNotFoundError:
+        if has_scheme(name.strip()):
+            raise ValueError(
+                "is a credential, not a path; write it into a file, and the path of the file here"
+            ) from None
         raise ValueError(f"no such file: {name}") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not a path"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from collections.abc import Mapping
@@ -83,6 +84,8 @@ def resolve_url(
     if text.startswith(("unix:", "unix-abstract:")):
         # It has no place for a path.
         text, append = _socket_url(text), "always"
+    if re.match("https?:/[^/]", text):
+        raise ValueError(f"has one slash after {text.partition(':')[0]}:; write it as {example}")
     if "://" not in text:
         raise ValueError(f"has no scheme; write it as {example}")
     url = _split(text, example)

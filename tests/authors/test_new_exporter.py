@@ -58,3 +58,10 @@ def test_a_name_that_cannot_be_a_package_is_refused(name: str, tmp_path: Path, r
     output = run("bentotrace", "new-exporter", name, cwd=tmp_path, code=2)
     assert f"{name!r} is not a name of an exporter" in output
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["console", "jaeger", "otlp", "zipkin"])
+def test_the_name_of_a_built_in_exporter_is_refused(name: str, tmp_path: Path, run: Run) -> None:
+    output = run("bentotrace", "new-exporter", name, cwd=tmp_path, code=2)
+    assert f"bentotrace itself has the exporter {name}; choose another name" in output
+    assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -106,6 +106,22 @@ def test_a_taken_port_is_named_with_what_it_was_for(tmp_path: Path) -> None:
             assert count(lines) == 0
 
 
+def test_a_viewer_without_any_port_ends(tmp_path: Path) -> None:
+    with ExitStack() as others:
+        taken = []
+        for name in PORTS:
+            kind = socket.SOCK_DGRAM if "udp" in name else socket.SOCK_STREAM
+            other = others.enter_context(socket.socket(type=kind))
+            other.bind(("127.0.0.1", 0))
+            if kind == socket.SOCK_STREAM:
+                other.listen()
+            taken += [name, str(other.getsockname()[1])]
+        with running(tmp_path, "--memory", *taken) as (process, lines):
+            process.wait(20)
+    assert process.returncode == 1
+    assert lines[-1] == "no port is free; stop what uses them, or choose others, such as --port 0"
+
+
 def test_another_host_gets_a_token(tmp_path: Path) -> None:
     with running(tmp_path, "--memory", "--host", "0.0.0.0") as (_, lines):
         (opened,) = (line for line in lines if line.startswith("open "))
@@ -147,7 +163,7 @@ def test_another_host_gets_a_token(tmp_path: Path) -> None:
 def test_files_of_any_format_are_opened(name: str, content: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content)
     with running(tmp_path, "--memory", name) as (_, lines):
-        assert lines[0] == f"{name}: {2 if name == 'lines.jsonl' else 1} spans"
+        assert lines[0] == f"{name}: {'2 spans' if name == 'lines.jsonl' else '1 span'}"
         assert count(lines) >= 1
 
 

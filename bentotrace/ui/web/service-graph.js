@@ -1,6 +1,6 @@
 // The services as a graph from left to right, drawn as SVG.
 
-import { colour, drawing, duration, element, percent, serviceName } from "./format.js";
+import { colour, drawing, duration, element, percent, plural, serviceName } from "./format.js";
 
 const WIDE = 168;
 const HIGH = 46;
@@ -96,7 +96,7 @@ function edgeLabel(call, places) {
 
 function box(service, { x, y }, chosen, select) {
   const name = serviceName(service.name);
-  const facts = `${service.calls.toLocaleString("en")} spans${service.errors ? `, ${service.errors} failed` : ""}`;
+  const facts = `${plural(service.calls, "span")}${service.errors ? `, ${service.errors} failed` : ""}`;
   const act = () => select(service.name);
   return drawing("g", {
     class: `box ${colour(service.name)}${service.errors ? " failed" : ""}`, transform: `translate(${x} ${y})`,

@@ -43,6 +43,8 @@ def test_the_options_of_a_plugin_are_a_table_json_or_markdown(run: Run) -> None:
     markdown = run("plugins", "zipkin", "--format", "markdown").stdout.splitlines()
 
     assert "local_node_port" in table.stdout
+    # Whole, for a program that searches the lines.
+    assert "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" in run("plugins", "otlp", COLUMNS="").stdout
     assert [item["name"] for item in listed][:2] == ["endpoint", "local_node_ipv4"]
     assert markdown[0] == "| option | default | meaning | variables that override it |"
     assert (
@@ -50,6 +52,9 @@ def test_the_options_of_a_plugin_are_a_table_json_or_markdown(run: Run) -> None:
         in (markdown)
     )
     assert run("plugins", "--format", "markdown").returncode == 2
+    nothing = run("plugins", "none")
+    assert nothing.returncode == 1
+    assert nothing.stderr == "Error: the exporter none exports nothing and has no options\n"
     unknown = run("plugins", "zipkni")
     assert (unknown.returncode, "did you mean" in unknown.stderr) == (1, True)
 

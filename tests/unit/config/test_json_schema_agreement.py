@@ -111,7 +111,7 @@ SOMETIMES_SELECTED = st.sampled_from(
 # old name counts only without the new one, and what several options mean together.
 NOT_EXPRESSIBLE = re.compile(
     r"no such file|is not a PEM file|is a directory"
-    r"|has no scheme|has the scheme|has no host|is not a URL|is not a host|contains a (port|space)|has a path, which gRPC"
+    r"|has no scheme|has one slash|has the scheme|has no host|is not a URL|is not a host|contains a (port|space)|has a path, which gRPC"
     r"|is not an IPv[46] address|is not a regular expression"
     r"|is blocked|no exporter named|no (propagator|sampler|id generator) named|no extension named|none cannot be combined|is not a signal of this system"
     r"|a header's name is made of|header \w+: is set twice"

@@ -138,6 +138,9 @@ def test_code_may_refer_too() -> None:
         "{file: binary}",
         "{file: large}",
         '{file: "a\\0b"}',
+        "{env: Bearer eyJhbGciOi.SECRET}",
+        "{env: eyJhbGciOi.SECRET}",
+        "{file: Bearer eyJhbGciOi.SECRET}",
     ],
 )
 def test_what_brings_nothing_is_a_problem_with_its_place(
@@ -148,7 +151,9 @@ def test_what_brings_nothing_is_a_problem_with_its_place(
     (tmp_path / "large").write_bytes(b"x" * 70_000)
     text = f"tracing:\n  exporter_type: console\n  sample_rate: {written}\n"
 
-    golden(problems(text, {"BLANK": " "}))
+    found = problems(text, {"BLANK": " "})
+    assert "SECRET" not in "\n".join(found)
+    golden(found)
 
 
 def test_a_wrong_value_from_elsewhere_is_told_without_the_value(
