@@ -72,7 +72,6 @@ def test_each_file_on_the_way_to_otlp_sends(
 def test_each_set_of_variables_on_the_way_to_otlp_sends(
     block: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "1.0")
     with ExitStack() as stack:
         text, (receiver,) = receive(stack, block)
         for line in text.splitlines():
