@@ -15,7 +15,7 @@ from opentelemetry.metrics import get_meter_provider
 from opentelemetry.trace import TracerProvider
 
 from bentotrace.integrations._requests import Scope, extract_caller, with_unrecorded_span
-from bentotrace.pipeline.provider import DisabledProvider
+from bentotrace.pipeline.provider import DisabledProvider, ProcessProvider
 from bentotrace.pipeline.sampler import RequestSampler
 
 __all__ = ["find_unrecorded"]
@@ -38,6 +38,8 @@ def find_unrecorded(scope: Scope, provider: TracerProvider) -> context_api.Conte
         or not type(get_meter_provider()).__module__.startswith("opentelemetry.metrics")
     ):
         return None
+    if isinstance(provider, ProcessProvider):
+        provider = provider.current()
     sampler = getattr(provider, "sampler", None)
     if not isinstance(sampler, RequestSampler):
         return None

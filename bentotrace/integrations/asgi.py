@@ -33,6 +33,7 @@ from bentotrace.integrations._requests import (
     in_current_context,
     serve_in,
 )
+from bentotrace.pipeline.provider import ProcessProvider
 from bentotrace.pipeline.tracing import Tracing
 
 with _requires("asgi"):
@@ -96,9 +97,11 @@ class TracingMiddleware:
         await self.app(scope, receive, send)
 
     def _flush(self) -> None:
-        if self._tracing is not None:
+        provider: Any = get_tracer_provider() if self._tracing is None else self._tracing.provider
+        replaced = isinstance(provider, ProcessProvider) and provider.current() is not provider
+        if self._tracing is not None and not replaced:
             self._tracing.flush(self._tracing.shutdown_timeout)
             return
-        flush = getattr(get_tracer_provider(), "force_flush", None)
+        flush = getattr(provider, "force_flush", None)
         if flush is not None:
             flush(int(_FLUSH_TIMEOUT * 1000))

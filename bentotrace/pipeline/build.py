@@ -254,12 +254,14 @@ def _join(
 def _replace(
     config: Config, existing: ProcessProvider, on_export_error: OnExportError | None
 ) -> Tracing:
-    """Build a pipeline, and shut down those of the existing provider, which passes on its calls."""
+    """Build a pipeline for the tracers of the existing provider, and shut down its former ones."""
     propagators = _make_propagators(config.options.propagators)
     tracing, resource = _build(config, on_export_error)
-    for pipeline in _pipelines_of(existing):
-        pipeline.shutdown()
+    former = _pipelines_of(existing)
+    # First, because a former receiver that hangs delays the shutdown, and spans end meanwhile.
     existing.replace(cast(ProcessProvider, tracing.provider))
+    for pipeline in former:
+        pipeline.shutdown()
     if propagators is not None:
         _install_propagators(propagators)
     log_start(config, resource)

@@ -38,6 +38,7 @@ _UNSUPPORTED = "sdk: the installed opentelemetry-sdk is not supported by spans: 
 _logger = logging.getLogger("bentotrace")
 _REPEAT_SECONDS = 60.0
 _MOST_MESSAGES = 1000
+_NO_OP = trace_api.NoOpTracer()
 
 
 class ProcessProvider(TracerProvider):
@@ -116,8 +117,12 @@ class ProcessProvider(TracerProvider):
         (super().shutdown if self._successor is None else self._successor.shutdown)()
 
     def current(self) -> ProcessProvider:
-        """Return the provider that replaced this one, or this one."""
-        return self if self._successor is None else self._successor
+        """Return the provider that replaced this one last, or this one."""
+        return self if self._successor is None else self._successor.current()
+
+    def close(self) -> None:
+        """Shut this provider down, but not the one that replaced it."""
+        super().shutdown()
 
     def replace(self, successor: ProcessProvider) -> None:
         """Pass all calls to another provider, and let its pipeline have the spans of all tracers.
@@ -135,7 +140,7 @@ class ProcessProvider(TracerProvider):
             else:
                 tracer.sampler = ALWAYS_OFF
             successor._tracers_made.add(tracer)
-        self.sampler = successor.sampler
+        former.sampler = self.sampler = successor.sampler
 
     def _leave_out_messages(self, tracer: Tracer) -> None:
         """Create no spans of single ASGI messages, unless the option turns them on."""
@@ -181,11 +186,33 @@ class DisabledProvider(ProcessProvider):
     """
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> trace_api.Tracer:
-        """Return a no-op tracer."""
+        """Return a tracer that creates no-op spans until this provider is replaced."""
         successor = self.current()
-        return (
-            trace_api.NoOpTracer() if successor is self else successor.get_tracer(*args, **kwargs)
-        )
+        if successor is not self:
+            return successor.get_tracer(*args, **kwargs)
+        return _DisabledTracer(lambda: self.current().get_tracer(*args, **kwargs))
+
+
+class _DisabledTracer(trace_api.NoOpTracer):
+    """Creates no-op spans until its provider is replaced; libraries get their tracers only once."""
+
+    def __init__(self, find: Callable[[], trace_api.Tracer]) -> None:
+        self._find = find
+        self._found: trace_api.Tracer | None = None
+
+    def _current(self) -> trace_api.Tracer:
+        if self._found is None:
+            found = self._find()
+            if isinstance(found, _DisabledTracer):
+                return _NO_OP
+            self._found = found
+        return self._found
+
+    def start_span(self, *args: Any, **kwargs: Any) -> trace_api.Span:
+        return self._current().start_span(*args, **kwargs)
+
+    def start_as_current_span(self, *args: Any, **kwargs: Any) -> Any:
+        return self._current().start_as_current_span(*args, **kwargs)
 
 
 def make_resource(options: TracingOptions) -> Resource:

@@ -10,7 +10,6 @@ from types import TracebackType
 
 from opentelemetry import trace as trace_api
 from opentelemetry.metrics import CallbackOptions, Observation, get_meter
-from opentelemetry.sdk.trace import TracerProvider
 
 from bentotrace._version import __version__
 from bentotrace.config.effect import summarize
@@ -48,7 +47,7 @@ class Tracing:
         processors: Sequence[BatchProcessor],
         config: Config,
         *,
-        owned: TracerProvider | None = None,
+        owned: ProcessProvider | None = None,
         sampler: RequestSampler | None = None,
         release: Callable[[], None] | None = None,
     ) -> None:
@@ -171,7 +170,7 @@ class Tracing:
         if owned is None:
             return
         try:
-            owned.shutdown()
+            owned.close()
         except Exception as error:
             # Interrupted, it is called again by the next shutdown.
             if raised_by_signal(error):

@@ -201,3 +201,50 @@ def test_a_lifespan_that_fails_to_end_exports_what_is_queued_all_the_same() -> N
     with bentotrace.build({"exporter_type": "none"}) as tracing:
         tracing.flush = lambda timeout=0.0: bool(flushed.append(timeout))  # type: ignore[method-assign]
         asyncio.run(TracingMiddleware(app, tracing)({"type": "lifespan"}, send, send))
+
+
+@pytest.mark.parametrize("former", [{"disabled": True}, {"sample_rate": 0.0}])
+def test_requests_are_recorded_when_the_pipeline_is_replaced(former: dict[str, Any]) -> None:
+    recorded: list[bool] = []
+
+    async def app(*_: object) -> None:
+        recorded.append(get_current_span().is_recording())
+
+    async def nothing(*_: object) -> Any:
+        return {}
+
+    on = {"exporter_type": "none", "sample_rate": 1.0}
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": [], "http_version": "1.1"}
+    with bentotrace.build(on) as first, bentotrace.build({**on, **former}) as second:
+        assert isinstance(first.provider, ProcessProvider)
+        assert isinstance(second.provider, ProcessProvider)
+        first.provider.replace(second.provider)
+        middleware = TracingMiddleware(app, second)
+        with bentotrace.build(on) as third:
+            assert isinstance(third.provider, ProcessProvider)
+            first.provider.replace(third.provider)
+            asyncio.run(middleware({**scope, "server": ("localhost", 80)}, nothing, nothing))
+    assert recorded == [True]
+
+
+def test_the_end_of_the_lifespan_exports_the_spans_of_the_pipeline_that_runs() -> None:
+    async def app(_scope: object, _receive: object, send: Any) -> None:
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def nothing(*_: object) -> Any:
+        return {}
+
+    block = {
+        "exporter_type": "console",
+        "sample_rate": 1.0,
+        "console": {"stream": "stderr"},
+        "processor": {"schedule_delay": 60},
+    }
+    with bentotrace.build(block) as first, bentotrace.build(block) as second:
+        assert isinstance(first.provider, ProcessProvider)
+        assert isinstance(second.provider, ProcessProvider)
+        middleware = TracingMiddleware(app, first)
+        first.provider.replace(second.provider)
+        second.provider.get_tracer("x").start_span("a").end()
+        asyncio.run(middleware({"type": "lifespan"}, nothing, nothing))
+        assert [item.exported for item in second.status().destinations] == [1]
