@@ -10,6 +10,15 @@ const PAGE = 100;
 const RANGES = { "": "All times", "5m": "Last 5 minutes", "1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days" };
 const SECONDS = { m: 60n, h: 3600n, d: 86400n };
 
+// Spans arrive all the time, and an element that is moved while it is pressed gets no click.
+function arrange(parent, children) {
+  const kept = new Set(children);
+  for (const child of [...parent.children]) if (!kept.has(child)) child.remove();
+  children.forEach((child, at) => {
+    if (parent.children[at] !== child) parent.insertBefore(child, parent.children[at] ?? null);
+  });
+}
+
 class TraceList extends HTMLElement {
   connectedCallback() {
     this.given = parameters();
@@ -121,12 +130,12 @@ class TraceList extends HTMLElement {
     const focused = this.rows.contains(document.activeElement)
       ? document.activeElement.closest("li")?.dataset.id : null;
     this.made = made;
-    this.rows.replaceChildren(...[...made.values()].map(({ row }) => row));
+    arrange(this.rows, [...made.values()].map(({ row }) => row));
     if (focused) made.get(focused)?.row.querySelector("a").focus({ preventScroll: true });
     this.more.hidden = traces.length < this.limit;
     this.scatter.show(traces);
     if (traces.length) this.empty.replaceChildren();
-    else if (filtered) this.empty.replaceChildren(nothingFound(true));
+    else if (filtered && !this.empty.firstChild) this.empty.replaceChildren(nothingFound(true));
     else if (!this.empty.firstChild) this.empty.replaceChildren(await nothingYet());
   }
 

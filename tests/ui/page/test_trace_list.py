@@ -145,6 +145,27 @@ def test_no_match_is_explained_and_leads_back(
     page.locator("a.trace").wait_for()
 
 
+def test_a_click_counts_while_spans_arrive(
+    viewer: Viewer, send: Send, make_span: MakeSpan, open_page: Callable[..., Any]
+) -> None:
+    send(make_span(1, 1, "x"))
+    page = open_page(f"{viewer.url}?q=service:absent")
+
+    def press(what: Any, *spans: dict[str, Any]) -> None:
+        what.hover()
+        page.mouse.down()
+        with page.expect_response(lambda response: "/ui/api/traces?" in response.url):
+            send(*spans)
+        # The list is drawn after the response.
+        page.wait_for_timeout(300)
+        page.mouse.up()
+
+    press(page.get_by_role("link", name="Show all traces"), make_span(2, 2, "older", -60_000))
+    expect(page.locator("a.trace")).to_have_count(2)
+    press(page.locator("a.trace").first, make_span(3, 3, "oldest", -90_000))
+    page.wait_for_url("**/?trace=*")
+
+
 def test_a_time_range_is_in_the_address(page: Any, send: Send, make_span: MakeSpan) -> None:
     send(make_span(1, 1, "old", -600_000), make_span(2, 2, "new"))
     page.locator("a.trace").nth(1).wait_for()
@@ -175,8 +196,8 @@ def test_a_part_of_the_scatter_becomes_the_search(
 def test_a_point_of_the_scatter_opens_its_trace(page: Any, send: Send, make_span: MakeSpan) -> None:
     send(make_span(1, 1, "one", 0, 5), make_span(2, 2, "two", 9000, 80))
     point = page.locator(f"circle[data-id='{2:032x}']")
-    point.wait_for()
-    box = point.bounding_box()
+    # None while the points are drawn again.
+    box = next(filter(None, (point.bounding_box() for _ in range(50))))
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.get_by_role("heading", name="iris two").wait_for()
 
