@@ -69,7 +69,7 @@ function compare(one, other) {
   const added = rows.filter(({ left }) => !left).length;
   const removed = rows.filter(({ right }) => !right).length;
   const total = Number(other.trace.duration) - Number(one.trace.duration);
-  const most = Math.max(1, ...rows.map((row) => Math.abs(row.change)));
+  const most = rows.reduce((found, row) => Math.max(found, Math.abs(row.change)), 1);
   return [
     element("div", { class: "title" },
       element("h1", {}, "Comparison"),

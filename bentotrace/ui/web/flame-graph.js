@@ -17,7 +17,7 @@ export function flameGraph({ roots }, chosen) {
   while (stack.length) {
     const box = stack.pop();
     order.push(box);
-    stack.push(...box.children.values());
+    for (const child of box.children.values()) stack.push(child);
   }
   for (const box of order.toReversed()) {
     let below = 0;
@@ -44,7 +44,8 @@ export function flameGraph({ roots }, chosen) {
       add(box, start, length, layer);
       layChildren(box, start, length, layer + 1, pending);
     }
-    holder.replaceChildren(...made);
+    holder.replaceChildren();
+    for (const drawn of made) holder.append(drawn);
     holder.style.blockSize = `${(deepest + 1) * LAYER}px`;
     path.textContent = zoomed === top
       ? "Width is time, all calls of one path together. Select a box to zoom into it."

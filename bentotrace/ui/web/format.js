@@ -8,7 +8,8 @@ function fill(made, properties, children) {
     else if (typeof value === "function") made.addEventListener(key.slice(2), value);
     else if (value !== undefined && value !== false) made.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.filter((child) => child !== undefined && child !== ""));
+  // One at a time, and lists as they are: a call takes some 100,000 arguments at most.
+  for (const child of children.flat()) if (child !== undefined && child !== "") made.append(child);
   return made;
 }
 

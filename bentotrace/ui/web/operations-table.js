@@ -7,7 +7,7 @@ import { operations } from "./tree.js";
 export function operationsTable({ nodes, roots }, chosen) {
   const rows = operations(nodes);
   const whole = Math.max(rows.reduce((sum, row) => sum + row.self, 0), 1);
-  const way = Math.max(...roots.map((root) => root.end - root.start), 1);
+  const way = roots.reduce((most, root) => Math.max(most, root.end - root.start), 1);
   return sortable("Operations", [
     {
       title: "Operation", text: true, value: (row) => row.service + row.name,

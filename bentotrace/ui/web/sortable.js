@@ -25,10 +25,13 @@ export function sortable(label, columns, rows, at, open) {
       if (index === at) head.setAttribute("aria-sort", down ? "descending" : "ascending");
       else head.removeAttribute("aria-sort");
     });
-    body.replaceChildren(...rows.toSorted(compare).map((row) => element(
-      "tr", open ? { class: "opens", onclick: (event) => event.target.closest("a, button") || open(row) } : {},
-      ...columns.map((column) => element("td", { class: column.text ? "" : "number" }, column.show(row))),
-    )));
+    body.replaceChildren();
+    for (const row of rows.toSorted(compare)) {
+      body.append(element(
+        "tr", open ? { class: "opens", onclick: (event) => event.target.closest("a, button") || open(row) } : {},
+        ...columns.map((column) => element("td", { class: column.text ? "" : "number" }, column.show(row))),
+      ));
+    }
   };
   fill();
   return element("div", { class: "scrolled", tabindex: "0", role: "region", "aria-label": label },

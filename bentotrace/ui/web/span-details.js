@@ -80,11 +80,11 @@ function linked({ trace_id: traceId, span_id: spanId }) {
 }
 
 function table(values, searched = false) {
-  return element("table", { class: "values" }, element("tbody", {}, ...Object.entries(values).map(([key, value]) => {
+  return element("table", { class: "values" }, element("tbody", {}, Object.entries(values).map(([key, value]) => {
     const text = typeof value === "string" ? value : JSON.stringify(value);
     const simple = searched && !saved && typeof value !== "object" && text.length < 200 && /^[^\s"=<>!:]+$/.test(key);
     return element("tr", {},
-      element("th", { scope: "row" }, ...visible(key).split(/(?<=[._])/).flatMap((part) => [part, element("wbr")])),
+      element("th", { scope: "row" }, visible(key).split(/(?<=[._])/).flatMap((part) => [part, element("wbr")])),
       element("td", {},
         element("span", { class: typeof value === "string" ? "" : "literal" }, visible(text)),
         element("span", { class: "tools" },

@@ -116,13 +116,18 @@ export function layOut(roots, collapsed, expandedGroups) {
     const { node, group, depth } = row;
     if (group) {
       row.open = expandedGroups.has(group[0]);
-      if (row.open) stack.push(...group.map((each) => ({ node: each, depth: depth + 1, inside: true })).reverse());
+      if (row.open) pushReversed(stack, group.map((each) => ({ node: each, depth: depth + 1, inside: true })));
     } else {
       row.open = node.children.length > 0 && !collapsed.has(node);
-      if (row.open) stack.push(...entries(node.children, depth + 1).reverse());
+      if (row.open) pushReversed(stack, entries(node.children, depth + 1));
     }
   }
   return rows;
+}
+
+// Not push(...items): a call takes some 100,000 arguments at most.
+function pushReversed(stack, items) {
+  for (let at = items.length - 1; at >= 0; at -= 1) stack.push(items[at]);
 }
 
 function entries(nodes, depth) {

@@ -316,3 +316,32 @@ def test_the_html_download_is_the_whole_trace(
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Download as OTLP JSON").click()
     assert len(json.loads(Path(waiting.value.path()).read_text())["resourceSpans"]) == 3
+
+
+def test_any_number_of_children_and_values_can_be_shown(page: Any) -> None:
+    shown = page.evaluate(
+        """async () => {
+            const load = name => import(`/static/${name}.js`);
+            const [{buildTree, layOut}, {flameGraph}, {operationsTable}, {element}] = await Promise.all(
+                ["tree", "flame-graph", "operations-table", "format"].map(load));
+            const make = (number, parent, name) => ({
+                span_id: `${number}`, parent_id: parent, start: "0", duration: "1",
+                service: "a", name, kind: "", status: "unset",
+            });
+            const many = Array.from({length: 150_000}, (_, at) => at + 1);
+            const count = (spans, expanded) => {
+                const tree = buildTree(spans);
+                return [tree, layOut(tree.roots, new Set(), new Set(expanded(tree))).length];
+            };
+            const [tree, different] = count(
+                [make(0, "", "root"), ...many.map(at => make(at, "0", `${at}`))], () => []);
+            const [, equal] = count(
+                [make(0, "", "root"), ...many.map(at => make(at, "0", "x"))],
+                tree => [tree.roots[0].children[0]]);
+            flameGraph(tree, () => {});
+            const [roots] = count(many.map(at => make(at, "", "x")), () => []);
+            operationsTable(roots, () => {});
+            return [different, equal, element("p", {}, many).childNodes.length];
+        }"""
+    )
+    assert shown == [150_001, 150_002, 150_000]
