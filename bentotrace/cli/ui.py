@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import sqlite3
 import sys
 import threading
 from contextlib import closing
@@ -102,6 +103,7 @@ def ui(
     if memory and store is not None:
         raise click.UsageError("--memory and --store exclude each other")
     require_viewer()
+    from bentotrace.ui.database import cannot_use
     from bentotrace.ui.files import read_file
     from bentotrace.ui.safety import is_loopback
     from bentotrace.ui.server import Settings, Viewer
@@ -123,7 +125,10 @@ def ui(
     with Viewer(settings) as viewer:
         for file in files:
             decoded = read_file(Path(file))
-            viewer.store.add(decoded.spans).result()
+            try:
+                viewer.store.add(decoded.spans).result()
+            except sqlite3.Error as error:
+                raise cannot_use(path, error) from error
             _print_file(file, decoded)
         _print_listeners(viewer)
         if all(listener.problem for listener in viewer.listeners):

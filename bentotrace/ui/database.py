@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bentotrace.exceptions import BentotraceError
 
-__all__ = ["Reader", "StoreError", "StoreFile", "open_database"]
+__all__ = ["Reader", "StoreError", "StoreFile", "cannot_use", "open_database", "real_path"]
 
 _VERSION = 1
 _SCHEMA = """
@@ -68,6 +68,23 @@ class Reader(Protocol):
         ...
 
 
+def cannot_use(path: Path | None, error: Exception) -> StoreError:
+    """Return the error for what SQLite or the system says about the file."""
+    return StoreError(str(path), f"{error}; name another with --store")
+
+
+def real_path(path: Path) -> Path:
+    """Return the absolute path of the file itself, so that all its names have one lock.
+
+    Raises:
+        StoreError: there is none.
+    """
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise cannot_use(path, error) from error
+
+
 class StoreFile:
     """The file of a store for reading only, while a viewer may be writing to it.
 
@@ -76,20 +93,28 @@ class StoreFile:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path = real_path(path)
         try:
-            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+            self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
             try:
                 _check_version(self._connection, path)
             except BaseException:
                 self._connection.close()
                 raise
         except sqlite3.Error as error:
-            raise StoreError(str(path), f"{error}; name another with --store") from error
+            raise cannot_use(path, error) from error
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection."""
-        yield self._connection
+        """Lend the connection.
+
+        Raises:
+            StoreError: what is read is damaged.
+        """
+        try:
+            yield self._connection
+        except (sqlite3.Error, ValueError) as error:
+            raise cannot_use(self._path, error) from error
 
     def close(self) -> None:
         """Close the file."""
@@ -112,7 +137,7 @@ def open_database(path: Path | None) -> tuple[sqlite3.Connection, sqlite3.Connec
     except (sqlite3.Error, OSError) as error:
         if lock is not None:
             lock.close()
-        raise StoreError(str(path), f"{error}; name another with --store") from error
+        raise cannot_use(path, error) from error
     except StoreError:
         if lock is not None:
             lock.close()

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bentotrace.ui.database import open_database
+from bentotrace.ui.database import cannot_use, open_database, real_path
 from bentotrace.ui.model import Source, Span
 from bentotrace.ui.terms import index_text
 from bentotrace.ui.totals import TraceTotals
@@ -54,7 +54,7 @@ class Store:
     """
 
     def __init__(self, path: Path | None, max_spans: int = 500_000) -> None:
-        self._path = path
+        self._path = path = None if path is None else real_path(path)
         self._max_spans = max_spans
         self._max_bytes = max(_LEAST_BYTES, max_spans * _BYTES_PER_SPAN)
         self._queue: queue.SimpleQueue[tuple[list[_Row], Future[None]] | None] = queue.SimpleQueue()
@@ -68,7 +68,11 @@ class Store:
         self._operations: set[tuple[str, str, int]] = set()
         self._closed = False
         self._connection, self._lock = open_database(path)
-        self._read_totals()
+        try:
+            self._read_totals()
+        except sqlite3.Error as error:
+            self._close_files()
+            raise cannot_use(path, error) from error
         self._writer = threading.Thread(target=self._write_all, name="ui-store", daemon=True)
         self._writer.start()
 
@@ -112,7 +116,7 @@ class Store:
         with self._queued_lock:
             connection = self._idle_readers.pop() if self._idle_readers else None
         if connection is None:
-            uri = f"{self._path.absolute().as_uri()}?mode=ro"
+            uri = f"{self._path.as_uri()}?mode=ro"
             connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
         try:
             yield connection
@@ -140,6 +144,9 @@ class Store:
             idle, self._idle_readers = self._idle_readers, []
         for connection in idle:
             connection.close()
+        self._close_files()
+
+    def _close_files(self) -> None:
         self._connection.close()
         if self._lock is not None:
             self._lock.close()
@@ -176,7 +183,9 @@ class Store:
                     )
                     self._connection.execute("COMMIT")
                 except BaseException:
-                    self._connection.execute("ROLLBACK")
+                    # SQLite has done it by itself when, for example, the disk is full.
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
                     raise
         except Exception as error:
             self._forget()

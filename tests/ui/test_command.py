@@ -253,3 +253,20 @@ def test_an_export_that_cannot_be_made_is_explained(
     assert done.returncode == 1
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_store_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
+    spans = [{**SPAN, "spanId": f"{number:016x}", "name": "x" * 2000} for number in range(1, 999)]
+    document = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+    (tmp_path / "t.json").write_text(json.dumps(document))
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{limit}\n{SCRIPT}", "ui", "t.json", "--store", "s", *ANY_PORTS],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("the store s cannot be used: ")
+    assert len(done.stderr.splitlines()) == 1

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bentotrace.ui import store as store_module
-from bentotrace.ui.database import StoreError
+from bentotrace.ui.database import StoreError, StoreFile
 from bentotrace.ui.dependencies import read_dependencies
 from bentotrace.ui.model import ERROR, UNSET, Source, Span
 from bentotrace.ui.query import Search, parse_query
@@ -219,6 +219,47 @@ def test_two_viewers_do_not_share_a_file(tmp_path: Path) -> None:
         Store(tmp_path / "ui.sqlite")
     first.close()
     Store(tmp_path / "ui.sqlite").close()
+
+
+def test_two_names_of_one_file_have_one_lock(tmp_path: Path) -> None:
+    first = Store(tmp_path / "ui.sqlite")
+    (tmp_path / "link").symlink_to(tmp_path / "ui.sqlite")
+    with pytest.raises(StoreError, match="another viewer uses it"):
+        Store(tmp_path / "link")
+    first.close()
+
+
+def test_a_full_disk_is_the_reason_of_a_refusal(tmp_path: Path) -> None:
+    store = Store(tmp_path / "ui.sqlite")
+    store.add([span(1)]).result(5)
+    with store.read() as connection:
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    store._connection.execute(f"PRAGMA max_page_count={pages}")
+    large = [span(number, attributes={"a": "x" * 9000}) for number in range(2, 100)]
+    with pytest.raises(sqlite3.Error, match="disk is full"):
+        store.add(large).result(5)
+    assert store.counts() == {"spans": 1, "traces": 1}
+    store._connection.execute(f"PRAGMA max_page_count={pages + 10_000}")
+    store.add(large).result(5)
+    assert store.counts() == {"spans": 99, "traces": 99}
+    store.close()
+
+
+def test_a_damaged_store_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "ui.sqlite"
+    store = Store(path)
+    store.add([span(n, attributes={"a": "x" * 2000}) for n in range(1, 300)]).result(5)
+    store.close()
+    content = bytearray(path.read_bytes())
+    for at in range(8192, len(content), 4096):
+        content[at : at + 200] = b"\xa5" * 200
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="malformed; name another with --store"):
+        Store(path)
+    opened = StoreFile(path)
+    with pytest.raises(StoreError, match="malformed; name another with --store"):
+        read_spans(opened, f"{5:032x}")
+    opened.close()
 
 
 def test_a_file_that_is_no_store_is_left_alone(tmp_path: Path) -> None:
