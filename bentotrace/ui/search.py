@@ -14,7 +14,7 @@ from bentotrace.ui.model import Event, Link, Source, Span
 from bentotrace.ui.query import Comparison, Search
 from bentotrace.ui.store import SEGMENT
 from bentotrace.ui.terms import attribute_term, duration_terms, source_term, term
-from bentotrace.ui.values import as_text
+from bentotrace.ui.values import as_text, clamp
 
 __all__ = ["Found", "Summary", "find_traces", "read_span", "read_spans", "read_summary"]
 
@@ -52,6 +52,7 @@ class Found(NamedTuple):
 def find_traces(store: Reader, search: Search) -> Found:
     """Find the newest traces in which one span meets every condition."""
     limit = min(max(search.limit, 1), _MAX_LIMIT)
+    search = _within_bounds(search)
     with store.read() as connection:
         if search.trace_id is not None:
             row = connection.execute(
@@ -86,6 +87,16 @@ def find_traces(store: Reader, search: Search) -> Found:
             for row in connection.execute(f"SELECT {_SUMMARY} FROM traces WHERE id = ?", (number,))
         ]
     return Found(sorted(summaries, key=lambda trace: -trace.start), incomplete)
+
+
+def _within_bounds(search: Search) -> Search:
+    """Bring the numbers to what SQLite can hold."""
+    return search._replace(
+        shortest=clamp(search.shortest),
+        longest=None if search.longest is None else clamp(search.longest),
+        after=None if search.after is None else clamp(search.after),
+        before=None if search.before is None else clamp(search.before),
+    )
 
 
 def _matching_traces(connection: sqlite3.Connection, search: Search) -> Iterator[int]:
@@ -222,7 +233,7 @@ def _holds(comparison: Comparison, places: Iterable[dict[str, Any]]) -> bool:
 def _ordered(value: Any, comparison: Comparison) -> bool:
     try:
         left, right = float(value), float(comparison.value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     if comparison.operator == ">":
         return left > right

@@ -108,6 +108,20 @@ def test_every_condition_holds_for_one_span(store: Store) -> None:
         assert found(store, query) == expected, query
 
 
+def test_numbers_that_are_too_large_are_compared(store: Store) -> None:
+    store.add([span(1, attributes={"n": 10**400}), span(2, attributes={"n": 5})]).result(5)
+    for query, expected in {
+        "n>1": [2],
+        f"n=1{'0' * 400}": [1],
+        "duration<5000000h": [2, 1],
+        "duration>5000000h": [],
+        "duration>=5000000h": [],
+    }.items():
+        assert found(store, query) == expected, query
+    search = Search(service="iris", after=0, before=1 << 64, longest=1 << 64)
+    assert len(find_traces(store, search).traces) == 2
+
+
 def test_the_calls_of_a_large_trace_are_counted_in_linear_time(tmp_path: Path) -> None:
     opened = Store(tmp_path / "ui.sqlite", 100_000)
     sources = [Source(f"service {number}", {}) for number in range(2)]
