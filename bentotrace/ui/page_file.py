@@ -50,6 +50,7 @@ def _responses(store: Reader, trace_id: str) -> dict[str, Any]:
     found = read_summary(store, trace_id)
     if found is None:
         raise LookupError(trace_id)
+    trace_id = found.trace_id
     path = f"/ui/api/traces/{trace_id}"
     spans = read_spans(store, trace_id)
     responses: dict[str, Any] = {

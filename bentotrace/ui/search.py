@@ -22,6 +22,7 @@ _DEADLINE = 5.0
 _MAX_SOURCES = 2000
 _MAX_LIMIT = 2000
 _CHECK_EVERY = 20_000  # steps of SQLite's machine between looks at the clock
+_SHORT_ID = re.compile("[0-9a-fA-F]{16}")
 _WORD = re.compile(r"[^\W_]+")
 _SUMMARY = "trace_id, start, end, spans, errors, services, root_service, root_name, has_root, id"
 _SPAN = "span_id, parent_id, source, name, kind, start, duration, status, detail, id"
@@ -54,11 +55,18 @@ def find_traces(store: Reader, search: Search) -> Found:
     limit = min(max(search.limit, 1), _MAX_LIMIT)
     search = _within_bounds(search)
     with store.read() as connection:
-        if search.trace_id is not None:
+        named = search.trace_id
+        # A word of 16 digits may be an id of 64 bits, or any other word.
+        if named is None and len(search.words) == 1 and _SHORT_ID.fullmatch(search.words[0]):
+            named = search.words[0]
+        if named is not None:
             row = connection.execute(
-                f"SELECT {_SUMMARY} FROM traces WHERE trace_id = ?", (search.trace_id,)
+                f"SELECT {_SUMMARY} FROM traces WHERE trace_id = ?", (_whole_id(named),)
             ).fetchone()
-            return Found([] if row is None else [_summary(row)])
+            if row is not None:
+                return Found([_summary(row)])
+            if search.trace_id is not None:
+                return Found([])
         if not search.has_span_condition():
             rows = connection.execute(
                 f"SELECT {_SUMMARY} FROM traces WHERE start >= ? AND start <= ? "
@@ -242,6 +250,11 @@ def _ordered(value: Any, comparison: Comparison) -> bool:
     return left < right if comparison.operator == "<" else left <= right
 
 
+def _whole_id(trace_id: str) -> str:
+    """Return the id as the store has it: one of 64 bits with zeros before it."""
+    return trace_id.lower().zfill(32)
+
+
 def read_summary(store: Reader, trace_id: str) -> Summary | None:
     """Return the summary of a trace, or None."""
     found = find_traces(store, Search(trace_id=trace_id)).traces
@@ -250,6 +263,7 @@ def read_summary(store: Reader, trace_id: str) -> Summary | None:
 
 def read_spans(store: Reader, trace_id: str) -> list[tuple[int, Span]]:
     """Return the spans of a trace with their numbers, by start; one that came twice, once."""
+    trace_id = _whole_id(trace_id)
     with store.read() as connection:
         rows = connection.execute(
             f"SELECT {_SPAN} FROM spans WHERE trace = (SELECT id FROM traces WHERE trace_id = ?) "
@@ -267,6 +281,7 @@ def read_spans(store: Reader, trace_id: str) -> list[tuple[int, Span]]:
 
 def read_span(store: Reader, trace_id: str, number: int) -> Span | None:
     """Return one span of a trace, or None."""
+    trace_id = _whole_id(trace_id)
     with store.read() as connection:
         row = connection.execute(
             f"SELECT {_SPAN} FROM spans WHERE id = ? AND "

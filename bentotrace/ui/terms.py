@@ -14,7 +14,6 @@ __all__ = ["attribute_term", "duration_terms", "index_text", "source_term", "ter
 
 _MAX_VALUE = 400
 _MAX_TEXT = 4000
-_MAX_ATTRIBUTES = 128
 _DURATION_BITS = 63
 
 
@@ -51,7 +50,7 @@ def index_text(span: Span) -> str:
     if span.status_message:
         words.append(attribute_term("error", span.status_message))
     _add(span.attributes, words, texts)
-    for event in span.events[:_MAX_ATTRIBUTES]:
+    for event in span.events:
         texts.append(event.name)
         words.append(_name_term("v", event.name))
         _add(event.attributes, words, texts)
@@ -71,8 +70,6 @@ _KNOWN_LENGTH = 200
 
 
 def _add(attributes: Mapping[str, Any], words: list[str], texts: list[str]) -> None:
-    if len(attributes) > _MAX_ATTRIBUTES:
-        attributes = dict(list(attributes.items())[:_MAX_ATTRIBUTES])
     for key, value in attributes.items():
         if isinstance(value, str):
             if len(value) > _KNOWN_LENGTH:

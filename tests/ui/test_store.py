@@ -15,7 +15,7 @@ import pytest
 from bentotrace.ui import store as store_module
 from bentotrace.ui.database import StoreError, StoreFile
 from bentotrace.ui.dependencies import read_dependencies
-from bentotrace.ui.model import ERROR, UNSET, Source, Span
+from bentotrace.ui.model import ERROR, UNSET, Event, Source, Span
 from bentotrace.ui.query import Search, parse_query
 from bentotrace.ui.search import find_traces, read_spans, read_summary
 from bentotrace.ui.services import read_services
@@ -106,6 +106,24 @@ def test_every_condition_holds_for_one_span(store: Store) -> None:
         f"{2:032x}": [2],
     }.items():
         assert found(store, query) == expected, query
+
+
+def test_a_short_trace_id_finds_its_trace(store: Store) -> None:
+    number = 0x463AC35C9F6413AD
+    store.add([span(number, start=1), span(2, name="0123456789abcdef")]).result(5)
+    for query in ("463ac35c9f6413ad", "trace:463AC35C9F6413AD", "trace:463ac35c9f6413ad"):
+        assert found(store, query) == [number], query
+    assert found(store, "0123456789abcdef") == [2]
+    assert found(store, "trace:0123456789abcdef") == []
+    assert [each.span_id for _, each in read_spans(store, f"{number:x}")] == [f"{1:016x}"]
+
+
+def test_every_attribute_and_event_is_found(store: Store) -> None:
+    attributes = {f"k{number}": f"v{number}" for number in range(300)}
+    events = [Event(1, f"e{number}", {f"n{number}": number}) for number in range(300)]
+    store.add([span(1, attributes=attributes, events=events)]).result(5)
+    for query in ("k5=v5", "k299=v299", "n299=299"):
+        assert found(store, query) == [1], query
 
 
 def test_numbers_that_are_too_large_are_compared(store: Store) -> None:
