@@ -102,11 +102,13 @@ def ui(
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     if memory and store is not None:
         raise click.UsageError("--memory and --store exclude each other")
+    if not host.strip():
+        raise click.UsageError("--host needs an address, such as 127.0.0.1")
     require_viewer()
     from bentotrace.ui.database import cannot_use
     from bentotrace.ui.files import read_file
     from bentotrace.ui.safety import is_loopback
-    from bentotrace.ui.server import Settings, Viewer
+    from bentotrace.ui.server import TAKEN, Settings, Viewer
 
     path = None if memory else Path(store) if store is not None else _default_store()
     if export is not None:
@@ -131,11 +133,17 @@ def ui(
                 raise cannot_use(path, error) from error
             _print_file(file, decoded)
         _print_listeners(viewer)
-        if all(listener.problem for listener in viewer.listeners):
+        problems = {listener.name: listener.problem for listener in viewer.listeners}
+        if all(problems.values()):
+            if TAKEN not in problems.values():
+                raise BentotraceError(
+                    f"no port of {host} can be opened: {problems['page']}; see --host"
+                )
             raise BentotraceError(
                 "no port is free; stop what uses them, or choose others, such as --port 0"
             )
-        click.echo(f"open {viewer.url}" if viewer.url else "there is no page: its port is taken")
+        page = f"open {viewer.url}" if viewer.url else f"there is no page: {problems['page']}"
+        click.echo(page)
         click.echo("press Ctrl-C to stop")
         if viewer.url and not no_open:
             open_page(viewer.url)

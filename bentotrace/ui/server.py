@@ -31,11 +31,12 @@ from bentotrace.ui.store import Store
 from bentotrace.ui.udp_receiver import UDPReceiver
 from bentotrace.ui.zipkin_api import zipkin_api_routes
 
-__all__ = ["PORTS", "Listener", "Settings", "Viewer"]
+__all__ = ["PORTS", "TAKEN", "Listener", "Settings", "Viewer"]
 
 _WEB = Path(__file__).parent / "web"
 _MAX_CONNECTIONS = 512
 _START_SECONDS = 10.0
+TAKEN = "another program has it"
 
 
 class _Port(NamedTuple):
@@ -166,7 +167,7 @@ class Viewer:
                 problem = ""
                 try:
                     number = self._listen(name, port.kind, number, sockets)
-                except OSError as error:
+                except (OSError, UnicodeError) as error:
                     problem = _reason(error)
                 listener = Listener(name, port.title, self._settings.host, number, problem)
                 self.listeners.append(listener)
@@ -275,7 +276,8 @@ def _bind(host: str, port: int) -> socket.socket:
     return item
 
 
-def _reason(error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return "another program has it"
-    return error.strerror or str(error)
+def _reason(error: OSError | UnicodeError) -> str:
+    # A name with a label that is too long cannot be encoded.
+    if isinstance(error, UnicodeError):
+        return "the host is not a name"
+    return TAKEN if error.errno == errno.EADDRINUSE else error.strerror or str(error)

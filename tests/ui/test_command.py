@@ -270,3 +270,25 @@ def test_a_store_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("the store s cannot be used: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("host", ["nosuchhost.invalid", "a" * 70])
+def test_a_host_that_is_not_known_is_the_reason(host: str, tmp_path: Path) -> None:
+    done = run(tmp_path, "--memory", "--no-open", "--host", host, *ANY_PORTS)
+    assert done.returncode == 1
+    assert "there is no page" not in done.stdout
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(f"no port of {host} can be opened: ")
+
+
+def test_an_empty_host_is_refused(tmp_path: Path) -> None:
+    done = run(tmp_path, "--memory", "--no-open", "--host", "", *ANY_PORTS)
+    assert done.returncode == 2
+    assert "--host needs an address" in done.stderr
+
+
+def test_a_page_without_a_port_says_why(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        with running(tmp_path, "--memory", "--port", port) as (_, lines):
+            assert "there is no page: another program has it" in lines
