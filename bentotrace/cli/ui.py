@@ -110,9 +110,12 @@ def ui(
     from bentotrace.ui.safety import is_loopback
     from bentotrace.ui.server import TAKEN, Settings, Viewer
 
-    path = None if memory else Path(store) if store is not None else _default_store()
+    if memory or (export is not None and files):
+        path = None
+    else:
+        path = _default_store() if store is None else Path(store)
     if export is not None:
-        return _export(export[0], Path(export[1]), None if files else path, files)
+        return _export(export[0], Path(export[1]), path, files)
     receivers = {name.removesuffix("_port"): value for name, value in ports.items()}
     settings = Settings(
         host=host,
@@ -157,6 +160,7 @@ def _export(trace_id: str, page: Path, path: Path | None, files: tuple[str, ...]
     from bentotrace.ui.files import read_file
     from bentotrace.ui.page_file import write_page
     from bentotrace.ui.store import Store
+    from bentotrace.ui.values import text
 
     store = Store(None, sys.maxsize) if path is None else StoreFile(path)
     with closing(store):
@@ -166,7 +170,7 @@ def _export(trace_id: str, page: Path, path: Path | None, files: tuple[str, ...]
                 store.add(decoded.spans).result()
             _print_file(file, decoded)
         try:
-            content = write_page(store, trace_id.lower().zfill(32))
+            content = write_page(store, text(trace_id).lower().zfill(32))
         except LookupError:
             place = ", ".join(files) if files else str(path or "memory")
             raise BentotraceError(f"there is no trace {trace_id} in {place}") from None
@@ -179,7 +183,12 @@ def _export(trace_id: str, page: Path, path: Path | None, files: tuple[str, ...]
 
 
 def _default_store() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:
+        raise BentotraceError(
+            "there is no home directory; name a file with --store, or use --memory"
+        ) from error
     return Path(cache) / "bentotrace" / "ui.sqlite"
 
 

@@ -292,3 +292,30 @@ def test_a_page_without_a_port_says_why(tmp_path: Path) -> None:
         port = str(other.getsockname()[1])
         with running(tmp_path, "--memory", "--port", port) as (_, lines):
             assert "there is no page: another program has it" in lines
+
+
+def test_an_id_that_is_no_text_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(REQUEST)
+    done = run(tmp_path, "t.json", "--export", "\udcff", "p.html")
+    assert (done.returncode, done.stdout) == (1, "t.json: 1 span\n")
+    assert done.stderr == "there is no trace \\udcff in t.json\n"
+
+
+@pytest.mark.parametrize("export", [(), ("--export", "5", "p.html")])
+def test_without_a_home_a_store_must_be_named(export: tuple[str, ...], tmp_path: Path) -> None:
+    lost = "import pwd; pwd.getpwuid = lambda number: {}[number]"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{lost}\n{SCRIPT}", "ui", "--no-open", *ANY_PORTS, *export],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={
+            name: value
+            for name, value in os.environ.items()
+            if name not in ("HOME", "XDG_CACHE_HOME")
+        },
+    )
+    assert done.returncode == 1
+    message = "there is no home directory; name a file with --store, or use --memory\n"
+    assert done.stderr == message

@@ -277,6 +277,17 @@ def test_a_full_disk_is_the_reason_of_a_refusal(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_directory_that_is_gone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    for opened in (Store, StoreFile):
+        with pytest.raises(StoreError, match="name another with --store"):
+            opened(Path("ui.sqlite"))
+
+
 def test_a_damaged_store_is_named(tmp_path: Path) -> None:
     path = tmp_path / "ui.sqlite"
     store = Store(path)
