@@ -79,6 +79,20 @@ def read_operations(
         )
 
 
+class _Group:
+    """What is asked of the spans that share an id; there may be very many."""
+
+    def __init__(self, first: Operation) -> None:
+        self.first = first
+        self.server: Operation | None = None
+        self.of_service: dict[str, Operation] = {}
+
+    def add(self, span: Operation) -> None:
+        self.of_service.setdefault(span.service, span)
+        if self.server is None and span.kind == _SERVER:
+            self.server = span
+
+
 def find_calls(
     spans: Sequence[Operation], own: bool = False
 ) -> Iterator[tuple[Operation, Operation, bool]]:
@@ -90,19 +104,24 @@ def find_calls(
         spans: of one trace.
         own: whether a service's calls to itself count.
     """
-    by_id: dict[str, list[Operation]] = {}
+    every: dict[str, _Group] = {}
+    clients: dict[str, _Group] = {}
     for span in spans:
-        by_id.setdefault(span.span_id, []).append(span)
+        for groups in (every, clients) if span.kind == _CLIENT else (every,):
+            group = groups.get(span.span_id)
+            if group is None:
+                group = groups[span.span_id] = _Group(span)
+            group.add(span)
     for span in spans:
-        parents = by_id.get(span.parent_id, ()) if span.parent_id else ()
+        parents = every.get(span.parent_id) if span.parent_id else None
         if span.kind == _SERVER:
-            sharing = [other for other in by_id[span.span_id] if other.kind == _CLIENT]
-            parents = sharing or parents
-        inside = next((parent for parent in parents if parent.service == span.service), None)
-        if not parents or (inside is not None and not own):
+            parents = clients.get(span.span_id, parents)
+        if parents is None:
             continue
-        servers = (parent for parent in parents if parent.kind == _SERVER)
-        parent = inside or next(servers, parents[0])
+        inside = parents.of_service.get(span.service)
+        if inside is not None and not own:
+            continue
+        parent = inside or parents.server or parents.first
         failed = ERROR in (span.status, parent.status if parent.kind == _CLIENT else None)
         yield parent, span, failed
 

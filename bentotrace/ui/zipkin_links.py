@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 from bentotrace.ui.dependencies import Operation, read_operations
@@ -43,6 +44,7 @@ def read_links(store: Store, after: int, before: int) -> list[Link]:
 def _links(spans: Sequence[Operation]) -> Iterator[tuple[str, str, bool]]:
     """Give the calling and the called service of each call of a trace, and whether it failed."""
     parents = _parents(spans)
+    known: dict[int, Operation | None] = {}
     called = {
         id(parent)
         for span in spans
@@ -58,7 +60,7 @@ def _links(spans: Sequence[Operation]) -> Iterator[tuple[str, str, bool]]:
         elif kind == _CONSUMER:
             yield span.remote, span.service, failed
         elif kind == _SERVER:
-            caller = _caller(span, parents)
+            caller = _caller(span, parents, known)
             if caller is None:
                 yield span.remote, span.service, failed
             else:
@@ -75,27 +77,42 @@ def _failed_client(span: Operation) -> bool:
 def _parents(spans: Sequence[Operation]) -> Mapping[int, Operation]:
     """Return the parent of each span that has one; a server may share its client's id."""
     by_id: dict[str, list[Operation]] = {}
+    by_service: dict[tuple[str, str], list[Operation]] = {}
+    clients: dict[str, Operation] = {}
     for span in spans:
         by_id.setdefault(span.span_id, []).append(span)
+        by_service.setdefault((span.span_id, span.service), []).append(span)
+        if span.kind == _CLIENT:
+            clients.setdefault(span.span_id, span)
     found: dict[int, Operation] = {}
     for span in spans:
-        sharing = by_id[span.span_id] if span.kind == _SERVER else ()
-        parents = [other for other in sharing if other.kind == _CLIENT]
-        if not parents:
-            above = [other for other in by_id.get(span.parent_id, ()) if other is not span]
-            parents = [other for other in above if other.service == span.service] or above
-        if parents:
-            found[id(span)] = parents[0]
+        parent = clients.get(span.span_id) if span.kind == _SERVER else None
+        if parent is None:
+            same = by_service.get((span.parent_id, span.service), ())
+            above = chain(same, by_id.get(span.parent_id, ()))
+            parent = next((other for other in above if other is not span), None)
+        if parent is not None:
+            found[id(span)] = parent
     return found
 
 
-def _caller(span: Operation, parents: Mapping[int, Operation]) -> Operation | None:
-    """Return the nearest span above that is an end of a call; parents may form a circle."""
-    seen = {id(span)}
+def _caller(
+    span: Operation, parents: Mapping[int, Operation], known: dict[int, Operation | None]
+) -> Operation | None:
+    """Return the nearest span above that is an end of a call; parents may form a circle.
+
+    What is found for the spans on the way is kept in ``known``.
+    """
     above = parents.get(id(span))
-    while above is not None and id(above) not in seen:
+    way: list[int] = []
+    while above is not None and id(above) not in known:
         if above.kind in _KINDS and above.service:
-            return above
-        seen.add(id(above))
+            known[id(above)] = above
+            break
+        # So a circle ends where it began.
+        known[id(above)] = None
+        way.append(id(above))
         above = parents.get(id(above))
-    return None
+    found = None if above is None else known[id(above)]
+    known.update(dict.fromkeys(way, found))
+    return None if found is span else found

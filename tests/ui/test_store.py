@@ -14,12 +14,13 @@ import pytest
 
 from bentotrace.ui import store as store_module
 from bentotrace.ui.database import StoreError, StoreFile
-from bentotrace.ui.dependencies import read_dependencies
+from bentotrace.ui.dependencies import Operation, find_calls, read_dependencies
 from bentotrace.ui.model import ERROR, UNSET, Event, Source, Span
 from bentotrace.ui.query import Search, parse_query
 from bentotrace.ui.search import find_traces, read_spans, read_summary
 from bentotrace.ui.services import read_services
 from bentotrace.ui.store import Store, StoreFullError
+from bentotrace.ui.zipkin_links import _links
 
 SOURCE = Source("iris", {"service.name": "iris", "host.name": "box"}, "scope", "1")
 
@@ -154,6 +155,19 @@ def test_the_calls_of_a_large_trace_are_counted_in_linear_time(tmp_path: Path) -
     opened.close()
 
 
+def test_calls_between_spans_of_one_id_are_counted_in_linear_time() -> None:
+    # All below a chain, so that the way up is long, too.
+    chain = [Operation(f"c{at}", f"c{at - 1}", "a", "x", 1, 1, UNSET) for at in range(20_000)]
+    last = chain[-1].span_id
+    equal = [Operation("same", last, f"s{at}", "x", 2, 1, UNSET) for at in range(20_000)]
+    equal += [Operation("below", "same", "b", "x", 2, 1, UNSET)] * 10_000
+    began = time.monotonic()
+    assert sum(1 for _ in find_calls(chain + equal)) == 30_000
+    assert sum(1 for _ in _links(chain + equal)) == 30_000
+    # With a comparison of every two spans: minutes.
+    assert time.monotonic() - began < 5
+
+
 def test_a_time_range_bounds_what_is_found(store: Store) -> None:
     store.add([span(number) for number in range(1, 11)]).result(5)
     for words in ("", "get"):
@@ -277,9 +291,7 @@ def test_a_full_disk_is_the_reason_of_a_refusal(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_directory_that_is_gone_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_directory_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
