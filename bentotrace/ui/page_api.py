@@ -7,7 +7,9 @@ for them; integers beyond 2**53 in attributes are text, too. Errors are ``{"erro
     The newest traces of a query (:mod:`bentotrace.ui.query`):
     ``{"traces": [SUMMARY], "incomplete": bool}``, where SUMMARY is ``{"trace_id", "start",
     "duration", "spans", "errors", "services": {name: spans}, "root_service", "root_name",
-    "has_root"}``. ``before`` the start of the last one, less 1, gives the next page.
+    "has_root"}``. ``before`` the start of the last one, less 1, gives the next page;
+    further traces that start in the same nanosecond as that one may be on neither page. With
+    conditions of spans in QUERY, the times are compared with the start of the span.
 ``GET /ui/api/traces/{trace_id}``
     ``{"trace": SUMMARY, "spans": [SPAN]}`` by start. SPAN has no attributes:
     ``{"id", "span_id", "parent_id", "service", "name", "kind", "start", "duration", "status",
@@ -175,6 +177,9 @@ def _integer(parameters: Mapping[str, str], name: str) -> int | None:
     value = parameters.get(name, "")
     if not value:
         return None
+    # Before the start 0, less 1, is nothing.
+    if name == "before" and value == "-1":
+        return -1
     if not value.isdecimal() or len(value) > 19:
         raise QueryError(f"{name} is not a whole number of nanoseconds")
     return min(int(value), (1 << 63) - 1)

@@ -99,11 +99,12 @@ def find_traces(store: Reader, search: Search) -> Found:
 
 def _within_bounds(search: Search) -> Search:
     """Bring the numbers to what SQLite can hold."""
+    longest, after, before = search.longest, search.after, search.before
     return search._replace(
         shortest=clamp(search.shortest),
-        longest=None if search.longest is None else clamp(search.longest),
-        after=None if search.after is None else clamp(search.after),
-        before=None if search.before is None else clamp(search.before),
+        longest=None if longest is None else clamp(longest),
+        after=None if after is None else clamp(after),
+        before=before if before is None or before < 0 else clamp(before),
     )
 
 

@@ -276,3 +276,15 @@ def test_an_open_page_hears_of_spans_that_arrive(viewer: Viewer, request_path: R
         began = time.monotonic()
         viewer.close()
         assert time.monotonic() - began < 20
+
+
+def test_the_page_after_the_start_0_is_empty(
+    viewer: Viewer, get: Get, request_path: Request
+) -> None:
+    body = document(startTimeUnixNano="0", endTimeUnixNano="1")
+    assert request_path(viewer.port("otlp_http"), "/v1/traces", body, JSON)[0] == 200
+    (trace,) = get("/ui/api/traces?before=0")["traces"]
+    assert trace["start"] == "0"
+    assert get("/ui/api/traces?before=-1")["traces"] == []
+    assert get("/ui/api/traces?q=x&before=-1")["traces"] == []
+    assert request_path(viewer.port("page"), "/ui/api/traces?before=-2")[0] == 400
