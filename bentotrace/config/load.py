@@ -99,7 +99,7 @@ class Config:
         options: the common options.
         exporters: the destinations; none for ``exporter_type: none`` and when disabled.
         source: the file, or a description.
-        settings: the settings of the common options.
+        settings: the settings of the common options; none if tracing could not start.
         notes: remarks on the configuration.
     """
 

@@ -183,6 +183,8 @@ class Tracing:
         self._owned = None
 
     def __repr__(self) -> str:
+        if not self.config.settings:
+            return "<Tracing: nothing is traced, because of an error; see the log>"
         return f"<Tracing from {self.config.source}: {summarize(self.config)}; {self.status()}>"
 
     def __enter__(self) -> Tracing:

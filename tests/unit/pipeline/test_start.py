@@ -58,6 +58,7 @@ def test_a_wrong_configuration_is_said_and_nothing_is_traced(
 
         assert not span.is_recording()
         assert tracing.status().destinations == ()
+        assert repr(tracing) == "<Tracing: nothing is traced, because of an error; see the log>"
     (record,) = caplog.records
     assert record.levelname == {"warn": "WARNING", "disable": "INFO"}[on_error]
     first, *problems = record.getMessage().splitlines()
