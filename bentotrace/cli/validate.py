@@ -22,6 +22,7 @@ from bentotrace.cli.common import (
 from bentotrace.config.diagnostics import Note
 from bentotrace.config.effect import advise_sampling, summarize
 from bentotrace.config.load import list_services
+from bentotrace.config.yaml import ENVIRONMENT
 from bentotrace.exceptions import ConfigError, PluginError
 from bentotrace.problems import Position, Problem
 
@@ -95,7 +96,7 @@ def _check_file(file: str | None, service: str | None) -> Iterator[_Check]:
 def _check(file: str | None, service: str | None) -> _Check:
     from bentotrace.pipeline.build import check_exporters
 
-    name = file or "the environment"
+    name = file or ENVIRONMENT
     try:
         config = read_config(file, service)
         # A plugin's output is not part of the command's.

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from bentotrace.config.candidates import Origin
 from bentotrace.config.load import Config, ExporterConfig
+from bentotrace.config.yaml import ENVIRONMENT
 from bentotrace.redaction import without_credentials
 
 __all__ = [
@@ -89,6 +90,8 @@ def advise_sampling(config: Config) -> str:
     else:
         where = "sampler: parentbased_traceidratio and sample_rate: 1.0"
         variable = "OTEL_TRACES_SAMPLER=parentbased_always_on"
+    if config.source == ENVIRONMENT:
+        return f"to trace everything, set {variable}"
     return f"to trace everything, set {where} in {config.source}, or {variable}"
 
 

@@ -26,7 +26,10 @@ from bentotrace.config.document import Document, Fault
 from bentotrace.exceptions import ConfigError
 from bentotrace.problems import Path, Position, Problem, dotted
 
-__all__ = ["explain", "read", "resolve_scalar"]
+__all__ = ["ENVIRONMENT", "explain", "read", "resolve_scalar"]
+
+ENVIRONMENT = "the environment"
+"""The name of a configuration without a file or a mapping."""
 
 _MAX_BYTES = 1024 * 1024
 _MAX_VALUES = 5_000
@@ -75,7 +78,7 @@ def read(source: str | os.PathLike[str] | Mapping[str, object] | None) -> Docume
         ConfigError: the file cannot be read, or is not YAML with a mapping at its top level.
     """
     if source is None:
-        return Document("the environment", {})
+        return Document(ENVIRONMENT, {})
     if isinstance(source, Mapping):
         return Document("<mapping>", _plain_copy(source))
     name = os.fspath(source)

@@ -95,3 +95,18 @@ def test_the_advice_turns_sampling_on(load: Load) -> None:
         name, value = advice.rpartition(", or ")[2].split("=")
         config: Any = load_config("f.yaml", environ={name: value})
         assert not config.options.records_nothing
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable"),
+    [
+        ({}, "OTEL_TRACES_SAMPLER_ARG=1.0"),
+        ({"OTEL_TRACES_SAMPLER": "always_off"}, "OTEL_TRACES_SAMPLER=parentbased_always_on"),
+    ],
+)
+def test_the_advice_without_a_file_is_the_variable(
+    environ: Mapping[str, str], variable: str
+) -> None:
+    config = load_config(environ={"OTEL_TRACES_EXPORTER": "otlp", **environ})
+
+    assert advise_sampling(config) == f"to trace everything, set {variable}"
