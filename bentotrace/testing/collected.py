@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 __all__ = ["CollectedSpans", "Tree", "collect"]
 
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 
 class Tree(str):
     """A tree of spans; equal to any text with the same lines, however it is indented."""
@@ -28,7 +31,9 @@ class Tree(str):
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, str):
             return NotImplemented
-        return str(self) == inspect.cleandoc(other).rstrip()
+        # cleandoc() removes the indentation of the tree's own text, too.
+        cleaned = inspect.cleandoc(_clean(other)).rstrip()
+        return str.__eq__(self, other) or str.__eq__(self, cleaned)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -100,6 +105,7 @@ class CollectedSpans:
         """Return a line for each span, below its parent's, in the order of their starts.
 
         A line has the name, the kind unless it is internal, the error, and these attributes.
+        Control characters and lone surrogates are escaped, and blanks at its ends left out.
         """
         spans = sorted(self, key=lambda span: (span.start_time or 0, _ids(span)))
         known = {_ids(span) for span in spans}
@@ -109,12 +115,15 @@ class CollectedSpans:
             above = None if parent is None else (parent.trace_id, parent.span_id)
             children.setdefault(above if above in known else None, []).append(span)
 
-        def lines(above: tuple[int, int] | None, depth: int) -> Iterator[str]:
-            for span in children.get(above, ()):
-                yield "  " * depth + _line(span, attributes)
-                yield from lines(_ids(span), depth + 1)
-
-        return Tree("\n".join(lines(None, 0)))
+        lines = []
+        # Not recursive, since spans may be nested more deeply than calls.
+        stack = [(span, 0) for span in reversed(children.get(None, []))]
+        while stack:
+            span, depth = stack.pop()
+            lines.append("  " * depth + _clean(_line(span, attributes)).strip())
+            below = reversed(children.get(_ids(span), []))
+            stack += [(child, depth + 1) for child in below]
+        return Tree("\n".join(lines))
 
     def tree_is(self, file: str, *attributes: str) -> None:
         """Compare the tree with a file beside the test; ``--update-golden`` writes it.
@@ -187,6 +196,20 @@ def _ids(span: Any) -> tuple[int, int]:
     return (context.trace_id, context.span_id)
 
 
+def _clean(text: str) -> str:
+    """Return text without blanks at the ends of lines, and with escapes that a file can have."""
+    lines = []
+    for line in text.split("\n"):
+        content = line.strip()
+        indentation = line[: len(line) - len(line.lstrip())] if content else ""
+        lines.append(indentation + _UNPRINTABLE.sub(_escape, content))
+    return "\n".join(lines)
+
+
+def _escape(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
 def _line(span: ReadableSpan, attributes: tuple[str, ...]) -> str:
     parts = [span.name]
     if span.kind is not SpanKind.INTERNAL:
@@ -195,7 +218,7 @@ def _line(span: ReadableSpan, attributes: tuple[str, ...]) -> str:
     for key in attributes:
         if key in found:
             value = found[key]
-            text = value if isinstance(value, str) else json.dumps(value)
+            text = value if isinstance(value, str) else json.dumps(value, default=repr)
             parts.append(f"{key}={text}")
     if span.status.status_code is StatusCode.ERROR:
         parts.append(f"error: {span.status.description}" if span.status.description else "error")
