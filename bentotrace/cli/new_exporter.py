@@ -22,10 +22,10 @@ __all__ = ["new_exporter", "render_exporter"]
 _TEMPLATES = Path(__file__).with_name("templates") / "exporter"
 _SUFFIX = ".jinja"
 _TRANSPORTS = {
-    "http": "spans as JSON over HTTP",
-    "grpc": "spans as JSON over gRPC",
-    "udp": "spans as JSON over UDP",
-    "none": "spans as JSON in a file",
+    "http": "Spans as JSON over HTTP",
+    "grpc": "Spans as JSON over gRPC",
+    "udp": "Spans as JSON over UDP",
+    "none": "Spans as JSON in a file",
 }
 
 

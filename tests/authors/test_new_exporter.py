@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bentotrace.cli.new_exporter import render_exporter
+
 Run = Callable[..., str]
 
 
@@ -41,6 +43,14 @@ def test_a_new_exporter_is_complete(transport: str, tmp_path: Path, run: Run) ->
     assert "passed" in output
     listed = run("bentotrace", "plugins", cwd=tmp_path, path=installed)
     assert "acme_cloud" in listed
+
+
+@pytest.mark.parametrize("transport", ["http", "grpc", "udp", "none"])
+def test_the_summary_begins_with_a_capital_as_those_of_bentotrace_do(transport: str) -> None:
+    files = dict(render_exporter("acme", transport, extension=False))
+    plugin = files["src/bentotrace_acme/__init__.py"]
+    assert 'summary="Spans as JSON ' in plugin
+    assert plugin.startswith('"""The exporter ``acme``: spans as JSON ')
 
 
 def test_a_directory_that_exists_is_left_alone(tmp_path: Path, run: Run) -> None:

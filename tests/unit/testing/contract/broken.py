@@ -16,7 +16,7 @@ ROWS = (
     Row(
         "no summary",
         "the_descriptor_keeps_the_contract",
-        (Change(PLUGIN, 'summary="spans as JSON over HTTP"', 'summary=" "'),),
+        (Change(PLUGIN, 'summary="Spans as JSON over HTTP"', 'summary=" "'),),
     ),
     Row(
         "another name than the entry point's",
