@@ -20,9 +20,9 @@ from bentotrace.cli.common import (
     style_effect,
 )
 from bentotrace.config.diagnostics import Note
+from bentotrace.config.document import ENVIRONMENT
 from bentotrace.config.effect import advise_sampling, summarize
 from bentotrace.config.load import list_services
-from bentotrace.config.yaml import ENVIRONMENT
 from bentotrace.exceptions import ConfigError, PluginError
 from bentotrace.problems import Position, Problem
 

@@ -8,7 +8,19 @@ from typing import Any, NamedTuple
 
 from bentotrace.problems import Path, Position, Problem
 
-__all__ = ["Block", "Document", "Fault", "Service", "inherit", "is_filled", "merge_defaults"]
+__all__ = [
+    "ENVIRONMENT",
+    "Block",
+    "Document",
+    "Fault",
+    "Service",
+    "inherit",
+    "is_filled",
+    "merge_defaults",
+]
+
+ENVIRONMENT = "the environment"
+"""The name of a configuration without a file or a mapping."""
 
 _NOWHERE: Mapping[Path, Position] = MappingProxyType({})
 

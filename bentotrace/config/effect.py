@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 
 from bentotrace.config.candidates import Origin
+from bentotrace.config.document import ENVIRONMENT
 from bentotrace.config.load import Config, ExporterConfig
-from bentotrace.config.yaml import ENVIRONMENT
 from bentotrace.redaction import without_credentials
 
 __all__ = [

@@ -22,14 +22,11 @@ from ruamel.yaml.resolver import VersionedResolver
 from ruamel.yaml.tag import Tag
 
 from bentotrace._files import open_regular
-from bentotrace.config.document import Document, Fault
+from bentotrace.config.document import ENVIRONMENT, Document, Fault
 from bentotrace.exceptions import ConfigError
 from bentotrace.problems import Path, Position, Problem, dotted
 
-__all__ = ["ENVIRONMENT", "explain", "read", "resolve_scalar"]
-
-ENVIRONMENT = "the environment"
-"""The name of a configuration without a file or a mapping."""
+__all__ = ["explain", "read", "resolve_scalar"]
 
 _MAX_BYTES = 1024 * 1024
 _MAX_VALUES = 5_000

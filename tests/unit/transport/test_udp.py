@@ -279,9 +279,7 @@ class Narrow(UDPTransport):
         return made
 
 
-only_linux = pytest.mark.skipif(
-    sys.platform != "linux", reason="makes the system refuse as only Linux can"
-)
+only_linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can refuse so")
 
 
 @only_linux
@@ -289,14 +287,11 @@ def test_a_log_handler_that_raises_costs_no_datagram(
     make: Make, raising_log_handler: Callable[[], int]
 ) -> None:
     receiver = Receiver(socket.AF_INET6)
-    try:
-        results = send(
-            make(receiver.port, host="::1", kind=Narrow), [os.urandom(1000) for _ in range(30)]
-        )
-        assert all(outcome.ok for outcome, _ in results), results
-        assert raising_log_handler() == 1
-    finally:
-        receiver.close()
+    transport = make(receiver.port, host="::1", kind=Narrow)
+    results = send(transport, [os.urandom(1000) for _ in range(30)])
+    receiver.close()
+    assert all(outcome.ok for outcome, _ in results), results
+    assert raising_log_handler() == 1
 
 
 @only_linux
