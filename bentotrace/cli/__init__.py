@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +20,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         have more.
     """
     try:
+        return _run(sys.argv[1:] if arguments is None else arguments)
+    except OSError:
+        # Also from an import: rich 12 asks for the directory.
+        reason = _missing_directory()
+        if reason is None:
+            raise
+        sys.stderr.write(
+            f"the working directory cannot be read: {reason}; change to another directory\n"
+        )
+        return 1
+
+
+def _missing_directory() -> str | None:
+    """Return why no relative path can be used, such as a deleted directory; None if it can."""
+    try:
+        os.getcwd()
+    except OSError as error:
+        return error.strerror
+    return None
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
         # Some commands import rich late; click may be there alone, as a dependency of others.
         import click  # noqa: F401
         import rich  # noqa: F401
@@ -31,4 +55,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
             f"the command bentotrace needs {error.name}; pip install 'bentotrace[cli]'\n"
         )
         return 2
-    return run(sys.argv[1:] if arguments is None else arguments)
+    return run(arguments)

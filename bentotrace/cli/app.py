@@ -73,16 +73,9 @@ def run(arguments: Sequence[str]) -> int:
         sys.stdout.flush()
         return code
     except OSError as error:
-        if error.errno in _OUTPUT_ERRORS:
-            return _end_without_output(error)
-        reason = _check_working_directory()
-        if not reason:
+        if error.errno not in _OUTPUT_ERRORS:
             raise
-        click.echo(
-            f"the working directory cannot be read: {reason}; change to another directory",
-            err=True,
-        )
-        return 1
+        return _end_without_output(error)
 
 
 def _run_command(arguments: Sequence[str]) -> int:
@@ -110,15 +103,6 @@ def _run_command(arguments: Sequence[str]) -> int:
         click.echo(str(error), err=True)
         return 1
     return result if isinstance(result, int) else 0
-
-
-def _check_working_directory() -> str | None:
-    """Return why no relative path can be used, such as a deleted directory; None if it can."""
-    try:
-        os.getcwd()
-    except OSError as error:
-        return error.strerror
-    return None
 
 
 def _prepare_streams() -> None:
