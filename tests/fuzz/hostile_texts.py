@@ -125,6 +125,11 @@ HOSTILE: dict[str, _Hostile] = {
     r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(ns|us|µs|μs|ms|s|m|h)": _SPACED,
     r"[^\W_]+": (("a", ""), ("a_", "")),
     "[0-9a-fA-F]{32}": (("0", "x"),),
+    "[0-9a-fA-F]{16}": (("0", "x"), ("0" * 15 + "x", "")),
+    "https?:/[^/]": (("http:/", ""), ("https://", ""), ("http", "x")),
+    r"\w+": (("a", "-"), ("a-", "")),
+    # Testing.
+    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]": (("a", ""), ("\t", ""), ("\ud800", "a")),
     r"\\(.)": (("\\", ""), ("\\a", "")),
     # A version of YAML, words that start with \U, white space in the first words of a file.
     r"\A((?:#[^\n]*\n|[^\S\n]*\n)*)%YAML[ \t]+1\.[3-9][0-9]*": (
