@@ -297,7 +297,7 @@ def test_the_handler_stays_where_nothing_is_to_be_done(run_process: Run, text: s
 
 def test_interrupting_from_the_keyboard_loses_nothing(run_process: Run) -> None:
     ran = run_process("""
-        # Whoever starts the tests may ignore it.
+        # The process that starts the tests may ignore it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         bentotrace.configure(block())
         end("a")
