@@ -143,6 +143,8 @@ class _Resolver(NamedTuple):
         values: Mapping[str, Any],
         overrides: Mapping[str, Any],
     ) -> None:
+        if {*values, *overrides} <= {*valid}:
+            return
         path = self._path(here)
         old = self._old_keys(here)
         for key in [key for key in old if old[key] and key not in valid]:

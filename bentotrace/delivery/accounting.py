@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from attrs import frozen
-
 from bentotrace.delivery.status import DropReason, ErrorStatus
 from bentotrace.threads import Signal
 
@@ -20,8 +18,7 @@ REPORT_INTERVAL = 60.0
 _NONE: Mapping[str, int] = MappingProxyType({})
 
 
-@frozen
-class BatchResult:
+class BatchResult(NamedTuple):
     """The result of exporting a batch, in numbers of spans.
 
     Attributes:

@@ -7,8 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-
-from attrs import frozen
+from typing import NamedTuple
 
 from bentotrace.discovery.finder import Claim
 
@@ -17,8 +16,7 @@ __all__ = ["VARIABLE", "Control", "current_control", "using_control"]
 VARIABLE = "BENTOTRACE_PLUGINS"
 
 
-@frozen
-class Control:
+class Control(NamedTuple):
     """The plugins that may be used, by the name of the plugin or of its distribution.
 
     Attributes:

@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 import pluggy
-from attrs import evolve, frozen
+from attrs import evolve
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace import hookspecs
@@ -201,8 +201,7 @@ def find_one(name: str, group: str, what: str = "exporter") -> Claim | None:
     return claims[0] if claims else None
 
 
-@frozen
-class _Source:
+class _Source(NamedTuple):
     """Where a plugin is from, for messages.
 
     Attributes:

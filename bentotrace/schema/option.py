@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 from attrs import field, frozen
@@ -31,8 +31,7 @@ class Variable:
     parse: Callable[[str], Any] | None = None
 
 
-@frozen
-class Option:
+class Option(NamedTuple):
     """The arguments of :func:`option` that are not part of the attrs field.
 
     Attributes:

@@ -83,9 +83,7 @@ _BEFORE_PAGE = b" \t\r\n\f\0\xef\xbb\xbf\xff\xfe"
 _LONGEST_WORD = 256
 # A tag, or an element that is not shown. Each alternative matches up to the end of the page where
 # its own end is missing, so that nothing is scanned twice.
-_HIDDEN = re.compile(
-    r"(?is)<(script|style|head)(?!\w).*?(?:</\1(?!\w)[^>]*(?:>|\Z)|\Z)|<[a-z/!?][^>]*(?:>|\Z)"
-)
+_HIDDEN = r"(?is)<(script|style|head)(?!\w).*?(?:</\1(?!\w)[^>]*(?:>|\Z)|\Z)|<[a-z/!?][^>]*(?:>|\Z)"
 
 
 def attempt_from_response(
@@ -256,7 +254,7 @@ def _read_message(headers: Mapping[str, str], body: bytes, redaction: Redaction)
 
 def visible_text(page: str) -> str:
     """Return the text of a web page, with a blank for each tag, and its entities decoded."""
-    text = _HIDDEN.sub(" ", page)
+    text = re.sub(_HIDDEN, " ", page)
     try:
         return html.unescape(text)
     except ValueError:

@@ -11,16 +11,14 @@ WORTH_HALVING = 64 * 1024
 
 # The part of a text that is read; what a server says about a size is in its first sentence.
 _LENGTH = 512
-_WHAT = re.compile(
-    r"(?i)\b(?:message|request|body|payload|entity|content|batch|bytes|frame|packet|spans)\b"
-)
-_EXCESS = re.compile(
+_WHAT = r"(?i)\b(?:message|request|body|payload|entity|content|batch|bytes|frame|packet|spans)\b"
+_EXCESS = (
     r"(?i)\btoo (?:large|big|long|many spans)\b|\b(?:larger|bigger|greater|longer|more) than\b"
     r"|\b(?:exceed(?:s|ed|ing)?|over|above)\b.{0,40}\b(?:size|length|bytes|limit|max|settings)"
     r"|\b(?:size|length|bytes|max(?:imum)?)\b.{0,40}\bexceed(?:s|ed)?\b|\bsize limit\b"
 )
 # Rates, quotas and times, which a smaller message exceeds too; other parts of a request; responses.
-_OTHER = re.compile(
+_OTHER = (
     r"(?i)\b(?:rates?|rate.limit\w*|quotas?|per (?:sec|min|hour|day|month)\w*|monthly|daily"
     r"|throttl\w*|too many requests|concurren\w*|time|timed|timeout|deadline|headers?|cookies?"
     r"|ur[il]s?|line|response|upstream|(?:send|sent|sending|encoded) message|client(?=:))\b"
@@ -34,6 +32,6 @@ def blames_size(text: str) -> bool | None:
     Kestrel, IIS, Django and Express over HTTP.
     """
     text = text[:_LENGTH]
-    if _OTHER.search(text):
+    if re.search(_OTHER, text):
         return False
-    return True if _WHAT.search(text) and _EXCESS.search(text) else None
+    return True if re.search(_WHAT, text) and re.search(_EXCESS, text) else None

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
+from types import MappingProxyType
+from typing import NamedTuple
 
-from attrs import field, frozen
+from attrs import frozen
 
 from bentotrace.redaction import Redaction
 from bentotrace.schema.kinds import strict_str
@@ -34,8 +36,7 @@ _COOKIES = ("set-cookie", "set-cookie2")
 _NO_SECRETS = Redaction()
 
 
-@frozen
-class HeaderRules:
+class HeaderRules(NamedTuple):
     """The headers that a transport can send.
 
     Attributes:
@@ -49,7 +50,7 @@ class HeaderRules:
     name: re.Pattern[str]
     value: re.Pattern[str]
     values: str
-    reserved: Mapping[str, str] = field(factory=dict)
+    reserved: Mapping[str, str] = MappingProxyType({})
     is_grpc: bool = False
 
     def fix_of_reserved(self, name: str) -> str | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from bentotrace.deadline import Deadline, checked_timeout
 from bentotrace.interruptions import log_safely
@@ -40,7 +40,7 @@ __all__ = ["HTTPTransport"]
 
 _logger = logging.getLogger(__name__)
 
-_OWN = evolve(HTTP, reserved={})
+_OWN = HTTP._replace(reserved={})
 # Routers drop an idle connection silently; a new connection costs less than the timeout on a
 # dropped one.
 _IDLE_SECONDS = 60.0

@@ -253,7 +253,7 @@ def _with_env(
 ) -> attrs.Attribute[Any]:
     env = tuple(Variable(name) if isinstance(name, str) else name for name in variables)
     metadata = {
-        key: attrs.evolve(value, env=env) if isinstance(value, Option) else value
+        key: value._replace(env=env) if isinstance(value, Option) else value
         for key, value in attribute.metadata.items()
     }
     return attribute.evolve(metadata=metadata)
