@@ -1,4 +1,7 @@
-"""The batches that the benchmarks encode: made by the real SDK, the same in every run."""
+"""The batches that the benchmarks encode, the same in every run.
+
+The SDK creates them, or bentotrace's lean spans are created with the same content.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,16 @@ from random import Random
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import (
+    ReadableSpan,
+    SpanProcessor,
+    SynchronousMultiSpanProcessor,
+    TracerProvider,
+)
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.trace import SpanKind, StatusCode, Tracer
+
+from bentotrace.spans import LeanProcessors, LeanSpanProcessor, LeanTracer
 
 __all__ = ["BATCHES", "high_cardinality", "low_cardinality", "realistic"]
 
@@ -40,7 +49,7 @@ _AGENTS = [
 _WORDS = ["setosa", "versicolor", "virginica", "Ärger", "naïve", "北京", "Ünïcode", "🌸"]
 
 
-def realistic(count: int = COUNT) -> Sequence[ReadableSpan]:
+def realistic(count: int = COUNT, *, lean: bool = False) -> Sequence[ReadableSpan]:
     """Make server spans of a web service: 8 to 12 attributes, one event, a resource of five."""
     random = Random(1)
 
@@ -72,10 +81,10 @@ def realistic(count: int = COUNT) -> Sequence[ReadableSpan]:
         error = status >= 500
         _end(tracer, f"{method} {route}", start, duration, attributes, event, error=error)
 
-    return _collect(random, count, span)
+    return _collect(random, count, span, lean=lean)
 
 
-def low_cardinality(count: int = COUNT) -> Sequence[ReadableSpan]:
+def low_cardinality(count: int = COUNT, *, lean: bool = False) -> Sequence[ReadableSpan]:
     """Make spans that differ in hardly more than ids and times."""
     random = Random(2)
 
@@ -94,10 +103,10 @@ def low_cardinality(count: int = COUNT) -> Sequence[ReadableSpan]:
         event = {"queue.length": random.randrange(3), "worker": "worker-1"}
         _end(tracer, "POST /classify", start, 5 * _MILLISECOND, attributes, event)
 
-    return _collect(random, count, span)
+    return _collect(random, count, span, lean=lean)
 
 
-def high_cardinality(count: int = COUNT) -> Sequence[ReadableSpan]:
+def high_cardinality(count: int = COUNT, *, lean: bool = False) -> Sequence[ReadableSpan]:
     """Make spans in which every value occurs once, long and unlike one another."""
     random = Random(3)
 
@@ -124,10 +133,10 @@ def high_cardinality(count: int = COUNT) -> Sequence[ReadableSpan]:
         name = f"GET /users/{user[:12]}"
         _end(tracer, name, start, random.getrandbits(30), attributes, event)
 
-    return _collect(random, count, span)
+    return _collect(random, count, span, lean=lean)
 
 
-BATCHES: dict[str, Callable[[], Sequence[ReadableSpan]]] = {
+BATCHES: dict[str, Callable[..., Sequence[ReadableSpan]]] = {
     "realistic": realistic,
     "low cardinality": low_cardinality,
     "high cardinality": high_cardinality,
@@ -161,20 +170,20 @@ class _SeededIds(IdGenerator):
         return self._random.getrandbits(128) or 1
 
 
-class _Collector(SpanExporter):
+class _Collector(SpanProcessor):
     def __init__(self) -> None:
         self.spans: list[ReadableSpan] = []
 
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        self.spans.extend(spans)
-        return SpanExportResult.SUCCESS
+    def on_end(self, span: ReadableSpan) -> None:
+        self.spans.append(span)
 
-    def shutdown(self) -> None:
-        pass
+
+class _LeanCollector(_Collector, LeanSpanProcessor):
+    """Gets lean spans, as bentotrace's own processor does."""
 
 
 def _collect(
-    random: Random, count: int, make: Callable[[Tracer, int], None]
+    random: Random, count: int, make: Callable[[Tracer, int], None], *, lean: bool
 ) -> Sequence[ReadableSpan]:
     resource = Resource(
         {
@@ -185,12 +194,20 @@ def _collect(
             "host.name": "worker-7f9c",
         }
     )
-    collector = _Collector()
+    collector = _LeanCollector() if lean else _Collector()
+    processors = LeanProcessors() if lean else SynchronousMultiSpanProcessor()
+    processors.add_span_processor(collector)
     # Ids of their own sequence: the attributes stay the same when the SDK draws another number.
     ids = _SeededIds(Random(random.getrandbits(32)))
-    provider = TracerProvider(resource=resource, id_generator=ids, shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(collector))
+    provider = TracerProvider(
+        resource=resource,
+        id_generator=ids,
+        active_span_processor=processors,
+        shutdown_on_exit=False,
+    )
     tracer = provider.get_tracer("opentelemetry.instrumentation.asgi", "0.66b2")
+    if lean:
+        LeanTracer.adopt(tracer)
     for number in range(count):
         make(tracer, _START + number * _MILLISECOND)
     provider.shutdown()

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import INVALID_SPAN_CONTEXT
+from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, Link, SpanContext, SpanKind, Status
 
-from bentotrace.encoding.values import INT64_MAX
+from bentotrace.encoding.values import INT64_MAX, plain_attributes
+from bentotrace.spans import LeanEvent, LeanSpan
 from bentotrace.threads import pause
 
 __all__ = [
     "MAX_TIME",
     "NO_TRACE_STATE",
     "BoundedCache",
+    "EventFields",
+    "SpanContent",
+    "SpanFields",
     "group_by_resource",
     "in_turns",
+    "read_event",
+    "read_span",
     "to_microseconds",
 ]
 
@@ -26,6 +33,27 @@ NO_TRACE_STATE = INVALID_SPAN_CONTEXT.trace_state
 
 MAX_TIME = INT64_MAX
 """The latest time that is sent, in nanoseconds since the epoch."""
+
+SpanContent = tuple[
+    Mapping[str, Any], Sequence[Event], Sequence[Link], Status, tuple[int, int, int]
+]
+"""Attributes, events, links, status; and how many attributes, events and links were dropped."""
+
+SpanFields = tuple[
+    SpanContext,
+    SpanContext | None,
+    Resource,
+    InstrumentationScope | None,
+    str,
+    SpanKind,
+    int | None,
+    int | None,
+    SpanContent,
+]
+"""What :func:`read_span` returns."""
+
+EventFields = tuple[str, int, Mapping[str, Any], int]
+"""What :func:`read_event` returns."""
 
 _MAX_CACHED = 1024
 _TURN = 128
@@ -46,6 +74,45 @@ class BoundedCache(dict[_K, _V]):
             self.clear()
         created = self[key] = self._create(key)
         return created
+
+
+def read_span(span: ReadableSpan) -> SpanFields:
+    """Return all fields of an ended span, since each property costs a call into Python.
+
+    Returns:
+        context, parent, resource, scope, name, kind, start and end in nanoseconds since the epoch,
+        and the :data:`SpanContent`, whose attributes must not be changed.
+    """
+    if type(span) is LeanSpan:
+        return span.fields()
+    return (
+        span.context,
+        span.parent,
+        span.resource,
+        span.instrumentation_scope,
+        span.name,
+        span.kind,
+        span.start_time,
+        span.end_time,
+        (
+            plain_attributes(span.attributes),
+            span.events,
+            span.links,
+            span.status,
+            (span.dropped_attributes, span.dropped_events, span.dropped_links),
+        ),
+    )
+
+
+def read_event(event: Event) -> EventFields:
+    """Return name, nanoseconds since the epoch, attributes and their dropped number of an event.
+
+    The attributes must not be changed.
+    """
+    if type(event) is LeanEvent:
+        return event.fields()
+    attributes = plain_attributes(event.attributes)
+    return event.name, event.timestamp, attributes, event.dropped_attributes
 
 
 def group_by_resource(spans: Sequence[ReadableSpan]) -> list[Sequence[ReadableSpan]]:

@@ -10,17 +10,16 @@ from typing import Any
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import sampling
-from opentelemetry.trace import Link, SpanKind, TraceState, get_current_span
+from opentelemetry.trace import SpanContext, SpanKind, get_current_span
 
 from bentotrace.config.options import TracingOptions
 from bentotrace.config.rates import RouteRate
 from bentotrace.pipeline.urls import URLPatterns
-from bentotrace.spans import is_asgi_message
+from bentotrace.spans import LeanSampler, is_asgi_message
 
 __all__ = ["RequestSampler", "WithoutMessages", "make_sampler"]
 
 _DROP = sampling.Decision.DROP
-_SAMPLE = sampling.Decision.RECORD_AND_SAMPLE
 _DROPPED = sampling.SamplingResult(_DROP)
 _LOW_64_BITS = sampling.TraceIdRatioBased.TRACE_ID_LIMIT
 _bound_of = sampling.TraceIdRatioBased.get_bound_for_rate
@@ -36,7 +35,7 @@ def make_sampler(options: TracingOptions) -> RequestSampler:
     )
 
 
-class RequestSampler(sampling.Sampler):
+class RequestSampler(LeanSampler):
     """Records a share of the traces, and drops requests whose URL is excluded.
 
     It selects the same traces as the SDK's ``TraceIdRatioBased``, alone or within ``ParentBased``.
@@ -80,23 +79,17 @@ class RequestSampler(sampling.Sampler):
         # One assignment, so that other threads see either the old or the new value.
         self._bound = _bound_of(rate)
 
-    def should_sample(
+    def samples(
         self,
-        parent_context: Context | None,
+        parent: SpanContext | None,
         trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Mapping[str, Any] | None = None,
-        links: Sequence[Link] | None = None,
-        trace_state: TraceState | None = None,
-    ) -> sampling.SamplingResult:
+        kind: SpanKind | None,
+        attributes: Mapping[str, Any] | None,
+    ) -> bool:
         """Decide by the parent if there is one and it applies, else by the trace id."""
-        parent = get_current_span(parent_context).get_span_context()
-        state = None
         request = attributes if kind is SpanKind.SERVER else None
         bound = self._bound
-        if parent.is_valid:
-            state = parent.trace_state
+        if parent is not None:
             sampled = parent.trace_flags & 1
             # Below a local span that was dropped, also where the sampler ignores parents.
             below = self._excluded is not None and not parent.is_remote and not sampled
@@ -107,11 +100,9 @@ class RequestSampler(sampling.Sampler):
             if route is not None:
                 bound = self._route_bounds[route]
         # The URL last: most spans that are not recorded need no match.
-        if trace_id & _LOW_64_BITS >= bound or (
+        return trace_id & _LOW_64_BITS < bound and not (
             request and self._excluded is not None and self._excluded.find(request) is not None
-        ):
-            return sampling.SamplingResult(_DROP, None, state) if state else _DROPPED
-        return sampling.SamplingResult(_SAMPLE, attributes, state)
+        )
 
     @property
     def drops_requests(self) -> bool:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from bentotrace.spans.check import find_difference, find_metrics
 from bentotrace.spans.processors import LeanProcessors, LeanSpanProcessor
-from bentotrace.spans.span import LeanSpan, to_sdk_span
-from bentotrace.spans.tracer import LeanTracer, is_asgi_message
+from bentotrace.spans.span import LeanEvent, LeanSpan, to_sdk_span
+from bentotrace.spans.tracer import LeanSampler, LeanTracer, is_asgi_message
 
 __all__ = [
+    "LeanEvent",
     "LeanProcessors",
+    "LeanSampler",
     "LeanSpan",
     "LeanSpanProcessor",
     "LeanTracer",

@@ -46,10 +46,25 @@ class LeanEvent(Event):
     # Here and below, the SDK's properties ask an abstract class, for 0.1 µs each.
     dropped_attributes = 0
 
+    def __init__(self, name: str, attributes: dict[str, Any], timestamp: int | None) -> None:
+        self._name = name
+        self._attributes: dict[str, Any] = attributes
+        self._timestamp = time_ns() if timestamp is None else timestamp
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The attributes."""
+        # Made here, since the garbage collector visits each that a queued span holds.
+        return MappingProxyType(self._attributes)
+
+    def fields(self) -> tuple[str, int, dict[str, Any], int]:
+        """Return name, timestamp, attributes and number of dropped attributes."""
+        return self._name, self._timestamp, self._attributes, 0
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Event:
         return Event(
             self.name,
-            BoundedAttributes(attributes=copy.deepcopy(dict(self.attributes or {}), memo)),
+            BoundedAttributes(attributes=copy.deepcopy(dict(self.attributes), memo)),
             self.timestamp,
         )
 
@@ -94,6 +109,27 @@ class LeanSpan(Span):
     _span_processor = property(lambda self: self._tracer.span_processor)
     _instrumentation_info = property(lambda self: self._tracer.instrumentation_info)
     _instrumentation_scope = property(lambda self: self._tracer.scope)
+
+    def fields(self) -> tuple[Any, ...]:
+        """Return what :func:`bentotrace.encoding.read_span` does, of the ended span."""
+        attributes, events, links = self._attributes, self._events, self._links
+        dropped = (0, 0, 0)
+        if type(attributes) is not dict:
+            attributes = attributes.copy()
+            dropped = (self.dropped_attributes, self.dropped_events, self.dropped_links)
+        elif type(events) is BoundedList or type(links) is BoundedList:
+            dropped = (0, self.dropped_events, self.dropped_links)
+        return (
+            self._context,
+            self._parent,
+            self._resource,
+            self._tracer.scope,
+            self._name,
+            self._kind,
+            self._start_time,
+            self._end_time,
+            (attributes, events, links, self._status, dropped),
+        )
 
     @property
     def dropped_attributes(self) -> int:
@@ -159,7 +195,7 @@ class LeanSpan(Span):
         if plain is None or self._end_time is not None:
             super().add_event(name, attributes, timestamp)
             return
-        event = LeanEvent(name, MappingProxyType(plain), timestamp)
+        event = LeanEvent(name, plain, timestamp)
         with self._lock:
             if self._end_time is None and type(self._events) is not BoundedList:
                 if limits.max_events is None or len(self._events) < limits.max_events:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ContextDecorator
 from types import TracebackType
@@ -14,14 +15,23 @@ from opentelemetry import trace as trace_api
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, Tracer
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 
 from bentotrace.spans.processors import LeanProcessors
 from bentotrace.spans.span import LeanSpan
 
-__all__ = ["LeanTracer", "counts_spans", "is_asgi_message"]
+__all__ = ["LeanSampler", "LeanTracer", "counts_spans", "is_asgi_message"]
 
 _MESSAGES = (" http send", " http receive", " websocket send", " websocket receive")
 
@@ -34,6 +44,8 @@ _FLAGS = [
 # SDKs before 1.42 have no such flag.
 _HAS_RANDOM = bool(_RANDOM) and hasattr(IdGenerator, "is_trace_id_random")
 
+_DROPPED = SamplingResult(Decision.DROP)
+
 
 def counts_spans(tracer: object) -> bool:
     """Return whether the SDK counts the spans of a tracer in metrics."""
@@ -44,6 +56,43 @@ def counts_spans(tracer: object) -> bool:
 def is_asgi_message(name: object, kind: SpanKind | None) -> bool:
     """Return whether OpenTelemetry's middleware creates such a span for a single ASGI message."""
     return kind is SpanKind.INTERNAL and isinstance(name, str) and name.endswith(_MESSAGES)
+
+
+class LeanSampler(Sampler):
+    """A sampler of which a lean tracer asks only whether a span is recorded.
+
+    A subclass that has a ``should_sample`` of its own is asked as any other sampler.
+    """
+
+    def should_sample(
+        self,
+        parent_context: context_api.Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Return the result of :meth:`samples`."""
+        parent: SpanContext | None
+        parent = trace_api.get_current_span(parent_context).get_span_context()
+        if not parent.is_valid:
+            parent = None
+        state = parent.trace_state if parent is not None else None
+        if self.samples(parent, trace_id, kind, attributes):
+            return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, state)
+        return SamplingResult(Decision.DROP, None, state) if state else _DROPPED
+
+    @abstractmethod
+    def samples(
+        self,
+        parent: SpanContext | None,
+        trace_id: int,
+        kind: SpanKind | None,
+        attributes: Mapping[str, Any] | None,
+    ) -> bool:
+        """Return whether a span is recorded; ``parent`` is None at the start of a trace."""
 
 
 class LeanTracer(Tracer):
@@ -107,15 +156,25 @@ class LeanTracer(Tracer):
             parent = None
             trace_id = ids.generate_trace_id()
             random = _HAS_RANDOM and ids.is_trace_id_random()
-        sampled = self.sampler.should_sample(context, trace_id, name, kind, attributes, ())
-        decision = sampled.decision
-        flags = _FLAGS[random][decision is Decision.RECORD_AND_SAMPLE]
+        sampler = self.sampler
+        state = None
+        if type(sampler).should_sample is LeanSampler.should_sample:
+            sampled = recorded = sampler.samples(  # type: ignore[attr-defined]
+                parent, trace_id, kind, attributes
+            )
+            if parent is not None:
+                state = parent.trace_state
+        else:
+            result = sampler.should_sample(context, trace_id, name, kind, attributes, ())
+            sampled = result.decision is Decision.RECORD_AND_SAMPLE
+            recorded = result.decision is not Decision.DROP
+            attributes, state = result.attributes, result.trace_state
         span_context = SpanContext(
-            trace_id, ids.generate_span_id(), False, flags, sampled.trace_state
+            trace_id, ids.generate_span_id(), False, _FLAGS[random][sampled], state
         )
-        if decision is Decision.DROP:
+        if not recorded:
             return trace_api.NonRecordingSpan(span_context)
-        span = LeanSpan(self, name, span_context, sampled.attributes, start_time)
+        span = LeanSpan(self, name, span_context, attributes, start_time)
         if kind is not SpanKind.INTERNAL:
             span._kind = kind
         if parent is not None:

@@ -11,7 +11,7 @@ from struct import Struct
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Link
 
-from bentotrace.encoding import MAX_TIME, in_turns, plain_attributes
+from bentotrace.encoding import MAX_TIME, SpanFields, in_turns, read_span
 from bentotrace_jaeger.encoder import NO_CONSTANTS, span_tags
 from bentotrace_jaeger.thrift import STOP, Protocol, ThriftEncoder
 
@@ -64,20 +64,19 @@ class BinaryEncoder(ThriftEncoder[bytes]):
         """Return the ``Batch`` struct of spans, at least one, which all have one resource."""
         out = [b"\x0c\x00\x01", self._process_of(spans[0].resource), _list_field(2, len(spans))]
         for span in in_turns(spans):
-            self._span(span, out)
+            self._span(read_span(span), out)
         out.append(STOP)
         return b"".join(out)
 
-    def _span(self, span: ReadableSpan, out: list[bytes]) -> None:
-        context, parent = span.context, span.parent
-        trace_id, span_id = context.trace_id, context.span_id
+    def _span(self, fields: SpanFields, out: list[bytes]) -> None:
+        context, parent, _, scope, name, kind, start, end, content = fields
+        attributes, events, links, status, dropped = content
+        trace_id, span_id, _, _, state, _ = context
         # Packing refuses numbers that are out of range.
         if not (trace_id and span_id) or (parent is not None and not parent.is_valid):
             raise ValueError("the span or its parent has no valid ids")
-        scope, kind = span.instrumentation_scope, span.kind
         constants = self._scopes.get(id(scope), NO_CONSTANTS)
         constant = constants.by_kind.get(id(kind)) or self._constant_tags(scope, kind)
-        name = span.name
         out += (
             _IDS(
                 10,
@@ -95,17 +94,15 @@ class BinaryEncoder(ThriftEncoder[bytes]):
             ),
             self._names[name or ""],
         )
-        links = span.links
         if links:
             out.append(_list_field(6, len(links)))
             out += map(_reference, links)
-        attributes = plain_attributes(span.attributes)
-        more = span_tags(span)
+        more = span_tags(state, status, dropped)
         if self._collides:
             attributes = self._own_tags(attributes, constant, more)
         count = constant.number + len(attributes) + len(more)
-        start = span.start_time or 0
-        end = span.end_time or start
+        start = start or 0
+        end = end or start
         if not 0 <= start <= end <= MAX_TIME:
             start = min(max(start, 0), MAX_TIME)
             end = min(max(end, start), MAX_TIME)
@@ -120,7 +117,6 @@ class BinaryEncoder(ThriftEncoder[bytes]):
             out.append(STOP)
             if not constant.number:
                 out[first] = out[first][1:]
-        events = span.events
         if events:
             out.append(_list_field(11, len(events)))
             for event in events:

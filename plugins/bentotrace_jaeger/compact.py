@@ -9,10 +9,16 @@ from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import NamedTuple
 
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Link
 
-from bentotrace.encoding import MAX_TIME, in_turns, plain_attributes, varint
+from bentotrace.encoding import (
+    MAX_TIME,
+    SpanFields,
+    in_turns,
+    read_span,
+    varint,
+)
 from bentotrace_jaeger.encoder import NO_CONSTANTS, span_tags
 from bentotrace_jaeger.thrift import STOP, Protocol, ThriftEncoder
 from bentotrace_jaeger.varints import VarintRecords
@@ -105,7 +111,6 @@ class CompactEncoder(ThriftEncoder[CompactBatch]):
         ids: list[int] = []
         times: list[int] = []
         log_times: list[int] = []
-        span_events = []
         for span in in_turns(spans):
             context, parent = span.context, span.parent
             if not context.is_valid or (parent is not None and not parent.is_valid):
@@ -123,37 +128,27 @@ class CompactEncoder(ThriftEncoder[CompactBatch]):
                 start = min(max(start, 0), MAX_TIME)
                 end = min(max(end, start), MAX_TIME)
             times += ((start + 500) // 1000, (end - start + 500) // 1000)
-            events = span.events
-            span_events.append(events)
-            for event in events:
+            for event in span.events:
                 at = event.timestamp
                 if not 0 <= at <= MAX_TIME:
                     at = min(max(at, 0), MAX_TIME)
                 log_times.append((at + 500) // 1000)
         logs = iter(self._log_times.write(log_times))
-        parts = zip(spans, self._ids.write(ids), self._times.write(times), span_events, strict=True)
-        encoded = [self._span(*part, logs) for part in parts]
+        parts = zip(spans, self._ids.write(ids), self._times.write(times), strict=True)
+        encoded = [self._span(read_span(span), head, at, logs) for span, head, at in parts]
         return CompactBatch(self._process_of(spans[0].resource), encoded)
 
     def _span(
-        self,
-        span: ReadableSpan,
-        ids: bytes,
-        times: bytes,
-        events: Sequence[Event],
-        log_times: Iterator[bytes],
+        self, fields: SpanFields, ids: bytes, times: bytes, log_times: Iterator[bytes]
     ) -> bytes:
-        scope = span.instrumentation_scope
-        kind = span.kind
+        context, _, _, scope, name, kind, _, _, content = fields
+        attributes, events, links, status, dropped = content
         constants = self._scopes.get(id(scope), NO_CONSTANTS)
         constant = constants.by_kind.get(id(kind)) or self._constant_tags(scope, kind)
-        name = span.name
         out = [ids, self._names[name or ""]]
-        links = span.links
         # References precede the flags, which then are the next field.
         out += (self._references(links), b"\x15", times[1:]) if links else (times,)
-        attributes = plain_attributes(span.attributes)
-        more = span_tags(span)
+        more = span_tags(context.trace_state, status, dropped)
         if self._collides:
             attributes = self._own_tags(attributes, constant, more)
         count = constant.number + len(attributes) + len(more)

@@ -13,7 +13,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanKind, Status, StatusCode, TraceState
 
 from bentotrace.encoding import (
     NO_TRACE_STATE,
@@ -100,13 +100,12 @@ def _tags_of_scope(scope: InstrumentationScope | None, kind: SpanKind) -> list[T
     return tags
 
 
-def span_tags(span: ReadableSpan) -> list[Tag]:
-    """Return the tags of status, trace state and dropped items; most spans have none.
+def span_tags(state: TraceState | None, status: Status, dropped: tuple[int, int, int]) -> list[Tag]:
+    """Return the tags of trace state, status and dropped items; most spans have none.
 
     The trace state's tag has the name that Jaeger uses for spans that arrive over OTLP.
     """
     tags: list[Tag] = []
-    status = span.status
     code = status.status_code
     if code is not StatusCode.UNSET:
         tags.append(("otel.status_code", _CODES[id(code)]))
@@ -114,15 +113,12 @@ def span_tags(span: ReadableSpan) -> list[Tag]:
             tags.append(("otel.status_description", safe_str(status.description)))
         if code is StatusCode.ERROR:
             tags.append(("error", True))
-    state = span.context.trace_state
     if state is not NO_TRACE_STATE and state:
         tags.append(("w3c.tracestate", state.to_header() + ""))
-    if span.dropped_attributes:
-        tags.append((DROPPED_ATTRIBUTES, dropped_count(span.dropped_attributes)))
-    if span.dropped_events:
-        tags.append(("otel.dropped_events_count", dropped_count(span.dropped_events)))
-    if span.dropped_links:
-        tags.append(("otel.dropped_links_count", dropped_count(span.dropped_links)))
+    if any(dropped):
+        names = (DROPPED_ATTRIBUTES, "otel.dropped_events_count", "otel.dropped_links_count")
+        counted = zip(names, dropped, strict=True)
+        tags += [(name, dropped_count(number)) for name, number in counted if number]
     return tags
 
 

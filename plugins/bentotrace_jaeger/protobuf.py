@@ -18,11 +18,13 @@ from bentotrace.encoding import (
     SMALL,
     BoundedCache,
     ProtobufPrefixes,
+    SpanFields,
     dropped_count,
     field,
     in_turns,
     optional_field,
-    plain_attributes,
+    read_event,
+    read_span,
     to_bytes,
     varint,
     write_protobuf_attributes,
@@ -129,7 +131,6 @@ class ProtobufEncoder(Encoder[_Prefixes, bytes]):
         """Return the ``PostSpansRequest`` of spans, at least one, which all have one resource."""
         times: list[int] = []
         log_times: list[int] = []
-        span_events = []
         for span in in_turns(spans):
             start = span.start_time or 0
             end = span.end_time or start
@@ -143,9 +144,7 @@ class ProtobufEncoder(Encoder[_Prefixes, bytes]):
                 duration // _SECOND,
                 duration % _SECOND,
             )
-            events = span.events
-            span_events.append(events)
-            for event in events:
+            for event in span.events:
                 at = event.timestamp
                 if not 0 <= at <= MAX_TIME:
                     at = min(max(at, 0), MAX_TIME)
@@ -155,42 +154,32 @@ class ProtobufEncoder(Encoder[_Prefixes, bytes]):
         log_records = self._late_log_times if late else self._log_times
         logs = iter(log_records.write(log_times))
         out: list[bytes] = []
-        for span, written, events in zip(
-            spans, time_records.write(times), span_events, strict=True
-        ):
-            body = self._span(span, written, events, logs)
+        for span, written in zip(spans, time_records.write(times), strict=True):
+            body = self._span(read_span(span), written, logs)
             out += (b"\x0a", varint(len(body)), body)
         out.append(self._process_of(spans[0].resource))
         return field(b"\x0a", b"".join(out))
 
-    def _span(
-        self,
-        span: ReadableSpan,
-        times: bytes,
-        events: Sequence[Event],
-        log_times: Iterator[bytes],
-    ) -> bytes:
-        context, parent = span.context, span.parent
-        trace_id, span_id = context.trace_id, context.span_id
+    def _span(self, fields: SpanFields, times: bytes, log_times: Iterator[bytes]) -> bytes:
+        context, parent, _, scope, name, kind, _, _, content = fields
+        attributes, events, links, status, dropped = content
+        trace_id, span_id, _, _, state, _ = context
         # Packing refuses numbers that are out of range.
         if not (trace_id and span_id) or (parent is not None and not parent.is_valid):
             raise ValueError("the span or its parent has no valid ids")
         high, low = trace_id >> 64, trace_id & _UINT64
-        scope, kind = span.instrumentation_scope, span.kind
         constants = self._scopes.get(id(scope), NO_CONSTANTS)
         constant = constants.by_kind.get(id(kind)) or self._constant_tags(scope, kind)
         out = [
             _IDS(0x0A10, high, low, 0x1208, span_id),
-            self._names[span.name or ""],
+            self._names[name or ""],
         ]
         if parent is not None:
             out.append(_REFERENCE(_PARENT_HEAD, 0x0A10, high, low, 0x1208, parent.span_id))
-        links = span.links
         if links:
             out += map(_link, links)
         out.append(times)
-        attributes = plain_attributes(span.attributes)
-        more = span_tags(span)
+        more = span_tags(state, status, dropped)
         if self._collides:
             attributes = self._own_tags(attributes, constant, more)
         write_protobuf_attributes(attributes, self._keys, out)
@@ -202,12 +191,11 @@ class ProtobufEncoder(Encoder[_Prefixes, bytes]):
         return b"".join(out)
 
     def _log(self, event: Event, at: bytes, out: list[bytes]) -> None:
-        attributes = plain_attributes(event.attributes)
+        name, _, attributes, dropped = read_event(event)
         parts = [at]
         if "event" not in attributes:
-            parts.append(self._event_names[event.name or ""])
+            parts.append(self._event_names[name or ""])
         write_protobuf_attributes(attributes, self._inner_keys, parts)
-        dropped = event.dropped_attributes
         if dropped and DROPPED_ATTRIBUTES not in attributes:
             parts.append(self._inner_keys[DROPPED_ATTRIBUTES].write(dropped_count(dropped)))
         body = b"".join(parts)

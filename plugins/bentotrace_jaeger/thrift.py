@@ -18,7 +18,7 @@ from bentotrace.encoding import (
     SHORT,
     Prefixes,
     dropped_count,
-    plain_attributes,
+    read_event,
     safe_str,
     to_bytes,
 )
@@ -147,15 +147,14 @@ class ThriftEncoder(Encoder[ThriftPrefixes, B]):
 
     def _log(self, event: Event, at: bytes, out: list[bytes]) -> None:
         """Append a log; ``at`` is the field of its time."""
-        attributes = plain_attributes(event.attributes)
-        dropped = event.dropped_attributes
+        name, _, attributes, dropped = read_event(event)
         if dropped and DROPPED_ATTRIBUTES in attributes:
             dropped = 0
         count = len(attributes) + (1 if dropped else 0)
         name_tag = b""
         if "event" not in attributes:
             count += 1
-            name_tag = self._event_names[event.name or ""]
+            name_tag = self._event_names[name or ""]
         out += (at, self._list_field(2, count), name_tag)
         first = len(out)
         self._write(attributes, out)

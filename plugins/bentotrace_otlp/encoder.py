@@ -32,12 +32,15 @@ from bentotrace.encoding import (
     BoundedCache,
     PlainValue,
     ProtobufPrefixes,
+    SpanFields,
     dropped_count,
     field,
     in_turns,
     optional_field,
     plain_attributes,
     plain_value,
+    read_event,
+    read_span,
     to_bytes,
     varint,
     write_protobuf_attributes,
@@ -229,11 +232,12 @@ class TraceEncoder:
         last_scope: object = self
         target: list[bytes] = []
         for span in in_turns(spans):
-            resource, scope = span.resource, span.instrumentation_scope
+            fields = read_span(span)
+            resource, scope = fields[2], fields[3]
             if resource is not last_resource or scope is not last_scope:
                 target = self._group(groups, resource, scope)
                 last_resource, last_scope = resource, scope
-            body = self._span(span)
+            body = self._span(fields)
             length = len(body)
             target += (b"\x12", SMALL[length] if length < 1024 else varint(length), body)
         # One join at the end: a field at a time, each of the levels would copy the whole batch.
@@ -274,15 +278,14 @@ class TraceEncoder:
         _, encoded = scopes.setdefault(id(scope_context.group), (scope_context, []))
         return encoded
 
-    def _span(self, span: ReadableSpan) -> bytes:
-        context = span.context
-        parent = span.parent
-        trace_id, span_id = context.trace_id, context.span_id
+    def _span(self, fields: SpanFields) -> bytes:
+        context, parent, _, _, name, kind, start, end, content = fields
+        attributes, events, links, status, dropped = content
+        trace_id, span_id, _, flags, state, _ = context
         # Packing refuses numbers that are out of range.
         if not (trace_id and span_id) or (parent is not None and not parent.is_valid):
             raise ValueError("the span or its parent has no valid ids")
         out = [_IDS(0x0A10, trace_id >> 64, trace_id & _UINT64, 0x1208, span_id)]
-        state = context.trace_state
         if state is not NO_TRACE_STATE and state:
             out.append(field(b"\x1a", to_bytes(state.to_header())))
         remote = _LOCAL
@@ -290,39 +293,30 @@ class TraceEncoder:
             out += (b"\x22\x08", parent.span_id.to_bytes(8, "big"))
             if parent.is_remote:
                 remote = _REMOTE
-        name = span.name or ""
-        out += (
-            self._span_names[name],
-            _KINDS[id(span.kind)],
-            _times(span.start_time, span.end_time),
-        )
-        self._span_attributes.write(plain_attributes(span.attributes), out)
-        if span.dropped_attributes:
-            out += (b"\x50", varint(dropped_count(span.dropped_attributes)))
-        for event in span.events:
+        out += (self._span_names[name or ""], _KINDS[id(kind)], _times(start, end))
+        self._span_attributes.write(attributes, out)
+        if dropped[0]:
+            out += (b"\x50", varint(dropped_count(dropped[0])))
+        for event in events:
             self._event(event, out)
-        if span.dropped_events:
-            out += (b"\x60", varint(dropped_count(span.dropped_events)))
-        for link in span.links:
+        if dropped[1]:
+            out += (b"\x60", varint(dropped_count(dropped[1])))
+        for link in links:
             out.append(self._link(link))
-        if span.dropped_links:
-            out += (b"\x70", varint(dropped_count(span.dropped_links)))
-        status = span.status
+        if dropped[2]:
+            out += (b"\x70", varint(dropped_count(dropped[2])))
         out += (
             _UNSET if status.status_code is StatusCode.UNSET else _status(status),
-            _SPAN_FLAGS[remote][context.trace_flags & 0xFF],
+            _SPAN_FLAGS[remote][flags & 0xFF],
         )
         return b"".join(out)
 
     def _event(self, event: Event, out: list[bytes]) -> None:
-        name = event.name or ""
-        parts = [
-            _time(event.timestamp),
-            self._event_names[name],
-        ]
-        self._event_attributes.write(plain_attributes(event.attributes), parts)
-        if event.dropped_attributes:
-            parts += (b"\x20", varint(dropped_count(event.dropped_attributes)))
+        name, timestamp, attributes, dropped = read_event(event)
+        parts = [_time(timestamp), self._event_names[name or ""]]
+        self._event_attributes.write(attributes, parts)
+        if dropped:
+            parts += (b"\x20", varint(dropped_count(dropped)))
         body = b"".join(parts)
         length = len(body)
         out += (b"\x5a", SMALL[length] if length < 1024 else varint(length), body)

@@ -15,7 +15,7 @@ from typing import Any
 from opentelemetry.sdk.resources import SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from bentotrace.encoding import (
     INT64_MAX,
@@ -23,12 +23,14 @@ from bentotrace.encoding import (
     MAX_FLOAT,
     MAX_TIME,
     BoundedCache,
+    SpanFields,
     dropped_count,
     in_turns,
     json_text,
     number_text,
-    plain_attributes,
     plain_value,
+    read_event,
+    read_span,
     safe_str,
 )
 
@@ -163,52 +165,48 @@ class JSONEncoder:
         last_scope: object = self
         at = 0
         for span in in_turns(spans):
-            resource, scope = span.resource, span.instrumentation_scope
+            fields = read_span(span)
+            resource, scope = fields[2], fields[3]
             if resource is not last_resource or scope is not last_scope:
                 shared = self._context(resource, scope)
                 last_resource, last_scope = resource, scope
             if at:
                 out.append(",")
-            self._span(span, digits[at : at + 64], shared, out)
+            self._span(fields, digits[at : at + 64], shared, out)
             at += 64
         out.append("]")
         return "".join(out).encode("ascii")
 
-    def _span(self, span: ReadableSpan, digits: str, shared: _Context, out: list[str]) -> None:
+    def _span(self, fields: SpanFields, digits: str, shared: _Context, out: list[str]) -> None:
         """Append the object of a span."""
-        kind = id(span.kind)
-        start = span.start_time or 0
-        end = span.end_time or start
+        _, _, _, _, name, span_kind, start, end, content = fields
+        attributes, events, _, status, dropped = content
+        kind = id(span_kind)
+        start = start or 0
+        end = end or start
         if not 0 <= start <= end <= MAX_TIME:
             start = min(max(start, 0), MAX_TIME)
             end = min(max(end, start), MAX_TIME)
         parent_id = digits[48:]
         parent = "" if parent_id == _NO_ID else f'","parentId":"{parent_id}'
-        attributes = plain_attributes(span.attributes)
         remote = ""
         if kind in _CALLS:
             remote = _remote_endpoint(attributes)
         out.append(
             f'{{"traceId":"{digits[:32]}","id":"{digits[32:48]}{parent}"'
-            f"{self._names[span.name or '']}{_KINDS[kind]}"
+            f"{self._names[name or '']}{_KINDS[kind]}"
             # The format d rejects a float; the server reads a duration of 0 as a missing one.
             f',"timestamp":{(start + 500) // 1000:d}'
             f',"duration":{(end - start + 500) // 1000 or 1:d}'
             f"{shared.local_endpoint}{remote}"
         )
-        events = span.events
         if events:
             out.append(
                 f',"annotations":[{",".join([self._annotation(event) for event in events])}]'
             )
         before = len(out)
-        more = (
-            span.status.status_code is not StatusCode.UNSET
-            or span.dropped_attributes
-            or span.dropped_events
-            or span.dropped_links
-        )
-        self._write_tags(attributes, shared, _span_tags(span) if more else {}, out)
+        more = status.status_code is not StatusCode.UNSET or any(dropped)
+        self._write_tags(attributes, shared, _span_tags(status, dropped) if more else {}, out)
         if len(out) > before:
             # The first tag begins with a comma.
             out[before] = f',"tags":{{{out[before][1:]}'
@@ -262,9 +260,8 @@ class JSONEncoder:
         return _object({**shared.resource_tags, **own, **shared.scope_tags, **more})
 
     def _annotation(self, event: Event) -> str:
-        attributes = plain_attributes(event.attributes)
-        dropped = event.dropped_attributes
-        name = event.name or ""
+        name, at, attributes, dropped = read_event(event)
+        name = name or ""
         if not attributes and not dropped:
             value = encode_basestring_ascii(name)
         else:
@@ -282,7 +279,6 @@ class JSONEncoder:
             if dropped and _DROPPED_ATTRIBUTES not in attributes:
                 pairs.append(f"{keys[_DROPPED_ATTRIBUTES]}{dropped_count(dropped)}")
             value = f'"{{{keys[name]}{{{",".join(pairs)}}}}}"'
-        at = event.timestamp
         if not 0 <= at <= MAX_TIME:
             at = min(max(at, 0), MAX_TIME)
         return f'{{"timestamp":{(at + 500) // 1000:d},"value":{value}}}'
@@ -360,19 +356,16 @@ def _scope_tags(scope: InstrumentationScope | None) -> dict[str, str]:
     return tags
 
 
-def _span_tags(span: ReadableSpan) -> dict[str, str]:
+def _span_tags(status: Status, dropped: tuple[int, int, int]) -> dict[str, str]:
     """Return the tags of a span's status and dropped items; most spans have none."""
     tags: dict[str, str] = {}
-    status = span.status
     code = status.status_code
     if code is not StatusCode.UNSET:
         tags["otel.status_code"] = _CODES[id(code)]
         if code is StatusCode.ERROR:
             tags["error"] = _tag_value(status.description or "")
-    if span.dropped_attributes:
-        tags[_DROPPED_ATTRIBUTES] = f'"{dropped_count(span.dropped_attributes)}"'
-    if span.dropped_events:
-        tags["otel.dropped_events_count"] = f'"{dropped_count(span.dropped_events)}"'
-    if span.dropped_links:
-        tags["otel.dropped_links_count"] = f'"{dropped_count(span.dropped_links)}"'
+    names = (_DROPPED_ATTRIBUTES, "otel.dropped_events_count", "otel.dropped_links_count")
+    for name, number in zip(names, dropped, strict=True):
+        if number:
+            tags[name] = f'"{dropped_count(number)}"'
     return tags

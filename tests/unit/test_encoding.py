@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.trace import SpanKind, StatusCode
 
 from bentotrace.encoding import (
     MAX_FLOAT,
@@ -19,14 +20,59 @@ from bentotrace.encoding import (
     json_text,
     number_text,
     plain_attributes,
+    read_event,
     read_fields,
+    read_span,
     safe_str,
     to_bytes,
     to_microseconds,
     varint,
 )
+from bentotrace.spans import LeanSpan, LeanTracer, to_sdk_span
 
 from ..messages import length_delimited
+
+
+@pytest.mark.parametrize(
+    ("attributes", "events", "links"),
+    [
+        ({"text": "x", "number": 1}, 0, 0),
+        ({"text": "x" * 21}, 1, 0),
+        ({"mixed": [1, "two"], "none": None}, 2, 1),
+        ({"a": 1, "b": 2, "c": 3}, 3, 2),
+    ],
+    ids=["plain", "cut", "cleaned", "dropped"],
+)
+def test_a_lean_span_has_the_fields_of_the_sdks(
+    attributes: dict[str, Any], events: int, links: int
+) -> None:
+    limits = SpanLimits(
+        max_span_attributes=2, max_events=2, max_links=1, max_span_attribute_length=20
+    )
+    provider = TracerProvider(span_limits=limits, shutdown_on_exit=False)
+    tracer = LeanTracer.adopt(provider.get_tracer("shop", "1"))
+    span = tracer.start_span("checkout", kind=SpanKind.SERVER, attributes=attributes)
+    assert type(span) is LeanSpan
+    for number in range(events):
+        # The value of the last is cleaned, so that the SDK creates it.
+        span.add_event(f"event {number}", {"n": number if number < 2 else [1, "two"]}, number)
+    for number in range(links):
+        span.add_link(span.context, {"n": number})
+    span.set_status(StatusCode.ERROR, "sold out")
+    span.end()
+
+    *head, content = read_span(span)
+    *sdk_head, sdk_content = read_span(to_sdk_span(span))
+
+    assert head == sdk_head
+    assert dict(content[0]) == dict(sdk_content[0])
+    assert list(map(read_event, content[1])) == list(map(read_event, sdk_content[1]))
+    assert tuple(content[2]) == tuple(sdk_content[2])
+    assert content[3:] == sdk_content[3:]
+
+
+def test_an_event_of_anything_has_attributes() -> None:
+    assert read_event(Event("odd", None, 7)) == ("odd", 7, {}, 0)
 
 
 def test_spans_are_grouped_by_equal_resources_in_their_order() -> None:
