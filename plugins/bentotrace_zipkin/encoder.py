@@ -195,9 +195,10 @@ class JSONEncoder:
         out.append(
             f'{{"traceId":"{digits[:32]}","id":"{digits[32:48]}{parent}"'
             f"{self._names[name or '']}{_KINDS[kind]}"
-            # The format d rejects a float; the server reads a duration of 0 as a missing one.
-            f',"timestamp":{(start + 500) // 1000:d}'
-            f',"duration":{(end - start + 500) // 1000 or 1:d}'
+            # "| 0" raises for a float, at half the cost of the format d; the server reads a duration
+            # of 0 as a missing one.
+            f',"timestamp":{(start + 500) // 1000 | 0}'
+            f',"duration":{(end - start + 500) // 1000 | 0 or 1}'
             f"{shared.local_endpoint}{remote}"
         )
         if events:
@@ -281,7 +282,7 @@ class JSONEncoder:
             value = f'"{{{keys[name]}{{{",".join(pairs)}}}}}"'
         if not 0 <= at <= MAX_TIME:
             at = min(max(at, 0), MAX_TIME)
-        return f'{{"timestamp":{(at + 500) // 1000:d},"value":{value}}}'
+        return f'{{"timestamp":{(at + 500) // 1000 | 0},"value":{value}}}'
 
     def _context(self, resource: Resource, scope: InstrumentationScope | None) -> _Context:
         found = self._contexts.get((id(resource), id(scope)))
