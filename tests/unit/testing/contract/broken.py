@@ -75,7 +75,17 @@ ROWS = (
         body="""
     def change(self, options, context):
         import socket
-        socket.socket().close()
+        socket.getaddrinfo("127.0.0.1", 80)
+        return super().change(options, context)
+""",
+    ),
+    Row(
+        "a socket for later",
+        "create_opens_no_socket",
+        body="""
+    def change(self, options, context):
+        import socket
+        socket.socket().detach()
         return super().change(options, context)
 """,
     ),

@@ -89,6 +89,19 @@ def test_the_good_exporter_keeps_every_duty(tmp_path: Path) -> None:
     assert "skipped" not in output
 
 
+def test_a_library_may_try_out_a_socket_when_it_is_imported(tmp_path: Path) -> None:
+    body = """
+    def change(self, options, context):
+        import socket
+        with socket.socket() as tried:
+            tried.bind(("127.0.0.1", 0))
+        return super().change(options, context)
+"""
+    write(tmp_path, Row("a library", "", body=body))
+    failed, output = failed_duties(tmp_path, "-k", "create")
+    assert not failed, output
+
+
 def test_a_module_whose_exporter_has_another_name_fails() -> None:
     class Wrong(ExporterContract):
         exporter_type = "acne"
