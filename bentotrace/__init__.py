@@ -76,7 +76,8 @@ def configure(
             else in ``BENTOML_CONFIG``, else the ``OTEL_*`` variables only.
         if_exists: when the process has a global provider, "error" raises, "attach" adds the
             exporters to it, "keep" ignores the configuration, "replace" shuts down the pipeline
-            of an earlier call, as in a notebook.
+            of an earlier call, as in a notebook; span processors that the application added to
+            its provider, and spans that have not ended, go on in the new one.
         service: the service of a BentoML file; None means the one in ``OTEL_SERVICE_NAME``, else
             the only one with a tracing block.
         on_export_error: called with an :class:`~bentotrace.delivery.status.ErrorStatus` for each

@@ -238,7 +238,7 @@ def _join(
     processors = _make_processors(uncut, resource, on_export_error)
     served = {
         (destination.exporter, destination.endpoint)
-        for pipeline in _pipelines_of(existing)
+        for pipeline in _pipelines_of(existing, process.running())
         for destination in pipeline.status().destinations
     }
     for processor in processors:
@@ -257,9 +257,12 @@ def _replace(
     """Build a pipeline for the tracers of the existing provider, and shut down its former ones."""
     propagators = _make_propagators(config.options.propagators)
     tracing, resource = _build(config, on_export_error)
-    former = _pipelines_of(existing)
+    # Those that have ended too: somebody may still call them.
+    former = _pipelines_of(existing, process.pipelines())
     # First, because a former receiver that hangs delays the shutdown, and spans end meanwhile.
     existing.replace(cast(ProcessProvider, tracing.provider))
+    for pipeline in former:
+        pipeline.replace_by(tracing)
     for pipeline in former:
         pipeline.shutdown()
     if propagators is not None:
@@ -268,12 +271,12 @@ def _replace(
     return tracing
 
 
-def _pipelines_of(provider: trace_api.TracerProvider) -> list[Tracing]:
-    """Return the pipelines of this process that export the spans of a provider."""
+def _pipelines_of(provider: trace_api.TracerProvider, pipelines: Iterable[object]) -> list[Tracing]:
+    """Return those of the pipelines that export the spans of a provider."""
     own = [provider, provider.current()] if isinstance(provider, ProcessProvider) else [provider]
     return [
         pipeline
-        for pipeline in process.running()
+        for pipeline in pipelines
         if isinstance(pipeline, Tracing) and any(pipeline.provider is each for each in own)
     ]
 

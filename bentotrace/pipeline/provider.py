@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import sys
@@ -18,10 +19,17 @@ from opentelemetry.sdk.trace import SpanLimits, SpanProcessor, Tracer, TracerPro
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from bentotrace.config.options import TracingOptions, service_as_text
+from bentotrace.delivery.processor import BatchProcessor
 from bentotrace.interruptions import WeakList
 from bentotrace.pipeline.environment import correct_variables
 from bentotrace.pipeline.sampler import WithoutMessages
-from bentotrace.spans import LeanProcessors, LeanTracer, find_difference, find_metrics
+from bentotrace.spans import (
+    LeanProcessors,
+    LeanTracer,
+    Processors,
+    find_difference,
+    find_metrics,
+)
 
 __all__ = [
     "DisabledProvider",
@@ -68,15 +76,15 @@ class ProcessProvider(TracerProvider):
         if self.spans.startswith(_UNSUPPORTED):
             reason = self.spans.removeprefix("sdk: ")
             _logger.warning("%s; its own spans are used, which cost more", reason)
-        if self.spans == LEAN:
-            options["active_span_processor"] = LeanProcessors()
+        self._processors = LeanProcessors() if self.spans == LEAN else Processors()
         self._configured = Resource(configured)
         self._described = resource
         self._instance = Resource.get_empty()
         self._pid = os.getpid()
         self._tracers_made: WeakList[Tracer] = WeakList()
         self._successor: ProcessProvider | None = None
-        super().__init__(resource=resource, **options)
+        self._closed = False
+        super().__init__(resource=resource, active_span_processor=self._processors, **options)
         if hasattr(os, "register_at_fork"):
             # Runs after the SDK's own hook, which changes the tracers too.
             describe = weakref.WeakMethod(self.describe_process)
@@ -85,62 +93,86 @@ class ProcessProvider(TracerProvider):
     @property
     def resource(self) -> Resource:
         """The resource of this process."""
-        return self._described if self._successor is None else self._successor.resource
+        current = self.current()
+        return self._described if current is self else current.resource
 
     def get_tracer(self, *args: Any, **kwargs: Any) -> trace_api.Tracer:
         """Return a tracer whose resource follows this process."""
-        if self._successor is not None:
-            return self._successor.get_tracer(*args, **kwargs)
-        tracer = super().get_tracer(*args, **kwargs)
-        if isinstance(tracer, Tracer) and tracer not in self._tracers_made:
-            if self.spans == LEAN:
-                LeanTracer.adopt(tracer)
-            self._leave_out_messages(tracer)
-            self._tracers_made.add(tracer)
-            if self._successor is not None:
-                # Another thread has replaced this provider meanwhile.
-                return self._successor.get_tracer(*args, **kwargs)
-        return tracer
+        if self._successor is None:
+            tracer = super().get_tracer(*args, **kwargs)
+            if isinstance(tracer, Tracer) and tracer not in self._tracers_made:
+                if self.spans == LEAN:
+                    LeanTracer.adopt(tracer)
+                self._leave_out_messages(tracer)
+                self._tracers_made.add(tracer)
+        # Another thread may have replaced this provider meanwhile.
+        current = self.current()
+        return tracer if current is self else current.get_tracer(*args, **kwargs)
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
         """Add a processor to this provider, or to the one that replaced it."""
-        add = super().add_span_processor
-        (add if self._successor is None else self._successor.add_span_processor)(span_processor)
+        if self._successor is None:
+            super().add_span_processor(span_processor)
+        # Another thread may have replaced this provider meanwhile.
+        current = self.current()
+        if current is not self and span_processor not in current._processors.added:
+            current.add_span_processor(span_processor)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Flush this provider, or the one that replaced it."""
-        flush = super().force_flush
-        return (flush if self._successor is None else self._successor.force_flush)(timeout_millis)
+        current = self.current()
+        flush = super().force_flush if current is self else current.force_flush
+        return flush(timeout_millis)
 
     def shutdown(self) -> None:
         """Shut this provider down, or the one that replaced it."""
-        (super().shutdown if self._successor is None else self._successor.shutdown)()
+        self.current().close()
 
     def current(self) -> ProcessProvider:
         """Return the provider that replaced this one last, or this one."""
-        return self if self._successor is None else self._successor.current()
+        provider = self
+        while provider._successor is not None:
+            provider = provider._successor
+        return provider
 
     def close(self) -> None:
-        """Shut this provider down, but not the one that replaced it."""
-        super().shutdown()
+        """Shut this provider down, with its processors; nothing once it is replaced."""
+        if self._successor is None:
+            self._closed = True
+            super().shutdown()
 
     def replace(self, successor: ProcessProvider) -> None:
         """Pass all calls to another provider, and let its pipeline have the spans of all tracers.
 
-        OpenTelemetry has a global provider that cannot be set twice.
+        The processors of the application are the successor's from now on. OpenTelemetry has a
+        global provider that cannot be set twice.
         """
         former, model = self.current(), successor.get_tracer(__name__)
+        former._pass_processors_on(successor)
         # From here on, other threads get tracers of the successor.
         former._successor = self._successor = successor
+        # Another thread may have added one meanwhile.
+        former._pass_processors_on(successor)
         for tracer in former._tracers_made:
             if isinstance(model, Tracer):
-                tracer.sampler, tracer.resource = model.sampler, model.resource
-                tracer.span_processor = model.span_processor
+                _make_like(tracer, model)
                 successor._leave_out_messages(tracer)
             else:
                 tracer.sampler = ALWAYS_OFF
             successor._tracers_made.add(tracer)
+        former._processors.pass_on(successor._processors)
         former.sampler = self.sampler = successor.sampler
+        # The successor is shut down by its own pipeline, or its own hook.
+        atexit.unregister(former.shutdown)
+
+    def _pass_processors_on(self, successor: ProcessProvider) -> None:
+        """Add the processors of the application that still work to another provider."""
+        for processor in self._processors.added:
+            # A pipeline shuts down those that it has built.
+            is_own = isinstance(processor, BatchProcessor)
+            ends = getattr(type(processor), "shutdown", None) is not SpanProcessor.shutdown
+            if not (is_own or (self._closed and ends) or processor in successor._processors.added):
+                successor.add_span_processor(processor)
 
     def _leave_out_messages(self, tracer: Tracer) -> None:
         """Create no spans of single ASGI messages, unless the option turns them on."""
@@ -152,6 +184,9 @@ class ProcessProvider(TracerProvider):
 
     def describe_process(self) -> None:
         """Update the resource of the provider and its tracers in a new process."""
+        if self._successor is not None:
+            # Its tracers have the resource of the successor.
+            return
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._instance = _make_instance()
@@ -161,6 +196,15 @@ class ProcessProvider(TracerProvider):
         )
         for tracer in self._tracers_made:
             tracer.resource = self._described
+
+
+def _make_like(tracer: Tracer, model: Tracer) -> None:
+    """Let a tracer create the same spans as another one, in its own scope."""
+    tracer.sampler, tracer.resource = model.sampler, model.resource
+    tracer.id_generator, tracer._span_limits = model.id_generator, model._span_limits
+    if isinstance(tracer, LeanTracer):
+        tracer.limits = model._span_limits
+    tracer.span_processor = model.span_processor
 
 
 def choose_spans(configured: str) -> str:

@@ -36,6 +36,10 @@ class Tracing:
     As a context manager it shuts down at the end of the block. It also shuts down at exit, within
     ``processor.shutdown_timeout``, and lives as long as spans can arrive.
 
+    ``configure(if_exists="replace")`` shuts it down. From then on its provider and its tracers,
+    :meth:`flush` and :meth:`set_sample_rate` are those of the new pipeline; everything else is
+    still about this one.
+
     Attributes:
         provider: pass it to an instrumentation, or get tracers from it.
         config: the configuration.
@@ -61,6 +65,8 @@ class Tracing:
         self._processors = tuple(processors)
         self._owned = owned
         self._losses_reported = False
+        self._closed = False
+        self._successor: Tracing | None = None
         self._sampler = sampler
         # Also runs when nobody calls shutdown().
         self._release = weakref.finalize(self, release) if release is not None else None
@@ -82,7 +88,7 @@ class Tracing:
         return self.config.options.sdk_metrics
 
     def status(self) -> Status:
-        """Return the current counts of every destination."""
+        """Return the current counts of every destination; the final ones after the shutdown."""
         return Status(
             tuple(processor.status() for processor in self._processors),
             spans=self.provider.spans if isinstance(self.provider, ProcessProvider) else "",
@@ -98,8 +104,12 @@ class Tracing:
 
         Raises:
             ValueError: it is not such a number.
-            SampleRateError: the pipeline has no sampler with a rate.
+            SampleRateError: the pipeline has no sampler with a rate, or was shut down.
         """
+        current = self._current()
+        if current is not self:
+            current.set_sample_rate(rate)
+            return
         rate = check_rate(rate)
         options, sampler = self.config.options, self._sampler
         if options.disabled:
@@ -108,6 +118,8 @@ class Tracing:
             raise SampleRateError("the existing provider keeps its own sampler; change that one")
         if not options.takes_rate:
             raise SampleRateError(options.why_no_rate)
+        if self._closed:
+            raise SampleRateError("the pipeline was shut down; start another")
         before, sampler.rate = sampler.rate, rate
         _logger.info("sample_rate changed from %g to %g", before, rate)
 
@@ -118,7 +130,9 @@ class Tracing:
             True when every destination accepted all of them.
         """
         deadline = Deadline.after(timeout)
-        flushes = [(processor, processor.begin_flush()) for processor in self._processors]
+        # One that is being replaced may still export.
+        processors = dict.fromkeys((*self._processors, *self._current()._processors))
+        flushes = [(processor, processor.begin_flush()) for processor in processors]
         taken = [processor.end_flush(flush, deadline.remaining()) for processor, flush in flushes]
         return all(taken)
 
@@ -140,6 +154,7 @@ class Tracing:
 
     def begin_shutdown(self) -> None:
         """Accept no more spans and begin to export the rest."""
+        self._closed = True
         for processor in self._processors:
             processor.begin_close()
 
@@ -154,6 +169,17 @@ class Tracing:
             self._release()
         process.forget(self)
         return all(ended)
+
+    def replace_by(self, successor: Tracing) -> None:
+        """Pass flushes and changes of the rate on to the pipeline that replaces this one."""
+        self._successor = successor
+
+    def _current(self) -> Tracing:
+        """Return the pipeline that replaced this one last, or this one."""
+        pipeline = self
+        while pipeline._successor is not None:
+            pipeline = pipeline._successor
+        return pipeline
 
     def after_fork(self) -> None:
         """Use new queues in a forked child; the parent exports its own spans."""

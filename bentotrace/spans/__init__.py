@@ -8,7 +8,7 @@ dict, and the span itself is exported. Everything unusual is left to the SDK's c
 from __future__ import annotations
 
 from bentotrace.spans.check import find_difference, find_metrics
-from bentotrace.spans.processors import LeanProcessors, LeanSpanProcessor
+from bentotrace.spans.processors import LeanProcessors, LeanSpanProcessor, Processors
 from bentotrace.spans.span import LeanEvent, LeanSpan, to_sdk_span
 from bentotrace.spans.tracer import LeanSampler, LeanTracer, is_asgi_message
 
@@ -19,6 +19,7 @@ __all__ = [
     "LeanSpan",
     "LeanSpanProcessor",
     "LeanTracer",
+    "Processors",
     "find_difference",
     "find_metrics",
     "is_asgi_message",

@@ -1,4 +1,4 @@
-"""The processors of a provider whose spans are lean."""
+"""The processors of a provider, by the kind of its spans."""
 
 from __future__ import annotations
 
@@ -8,14 +8,30 @@ from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor
 
 from bentotrace.spans.span import LeanSpan, to_sdk_span
 
-__all__ = ["LeanProcessors", "LeanSpanProcessor"]
+__all__ = ["LeanProcessors", "LeanSpanProcessor", "Processors"]
 
 
 class LeanSpanProcessor(SpanProcessor):
     """A processor that does nothing when a span starts, and reads ended spans by public names."""
 
 
-class LeanProcessors(SynchronousMultiSpanProcessor):
+class Processors(SynchronousMultiSpanProcessor):
+    """Calls each processor in the order in which it was added."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+
+    @property
+    def added(self) -> tuple[SpanProcessor, ...]:
+        """The processors."""
+        return self._span_processors
+
+    def pass_on(self, successor: Processors) -> None:
+        """Leave all calls to other processors, also for spans that have started."""
+        self._span_processors = (successor,)
+
+
+class LeanProcessors(Processors):
     """Calls each processor in the order in which it was added.
 
     Where there is a processor of others, all processors get the SDK's form of a span, and the same
@@ -23,7 +39,7 @@ class LeanProcessors(SynchronousMultiSpanProcessor):
     """
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._own: tuple[LeanSpanProcessor, ...] = ()
         self._others = False
 
@@ -34,6 +50,12 @@ class LeanProcessors(SynchronousMultiSpanProcessor):
             self._own += (span_processor,)
         else:
             self._others = True
+
+    def pass_on(self, successor: Processors) -> None:
+        """Leave all calls to other processors, also for spans that have started."""
+        super().pass_on(successor)
+        # The others may not know lean spans.
+        self._others = True
 
     def on_start(self, span: Any, parent_context: Any = None) -> None:
         """Call the processors that may do something with a started span."""

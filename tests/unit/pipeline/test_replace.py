@@ -2,7 +2,53 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+import pytest
+
+KINDS = pytest.mark.parametrize(
+    "kinds", [("lean", "lean"), ("sdk", "sdk"), ("lean", "sdk"), ("sdk", "lean")], ids="-".join
+)
+PRELUDE = """
+import os
+import bentotrace
+from opentelemetry import trace
+from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.trace import Link, SpanContext
+
+class Silent(SpanProcessor):
+    \"\"\"Has nothing to shut down.\"\"\"
+
+    def __init__(self):
+        self.events = []
+
+    def on_start(self, span, parent_context=None):
+        self.events.append(f"start {span.name}")
+
+    def on_end(self, span):
+        self.events.append(f"end {span.name}")
+
+class Own(Silent):
+    def force_flush(self, timeout_millis=30000):
+        self.events.append("flush")
+        return True
+
+    def shutdown(self):
+        self.events.append("shutdown")
+
+def block(**options):
+    console = {"exporter_type": "console", "sample_rate": 1, "console": {"stream": "stderr"}}
+    return {**console, **options}
+
+def replace(**options):
+    return bentotrace.configure(block(**options), if_exists="replace")
+
+def exported(tracing):
+    tracing.flush()
+    return sum(item.exported for item in tracing.status().destinations)
+
+"""
 
 
 def test_a_tracer_that_was_used_while_disabled_records_afterwards(run_python: Any) -> None:
@@ -96,3 +142,192 @@ def test_spans_are_exported_while_a_former_receiver_hangs(run_python: Any) -> No
         """
     )
     assert printed.splitlines()[-1] == "True True True"
+
+
+@KINDS
+def test_the_processors_of_the_application_go_on(run_python: Any, kinds: tuple[str, str]) -> None:
+    printed = run_python(
+        PRELUDE
+        + f"""
+former = bentotrace.configure(block(spans={kinds[0]!r}))
+own = Own()
+trace.get_tracer_provider().add_span_processor(own)
+held = trace.get_tracer("held")
+running = held.start_span("running")
+linked = held.start_span("linked", links=[Link(SpanContext(1, 2, False))])
+tracing = replace(spans={kinds[1]!r})
+linked.end()
+running.end()
+held.start_span("a").end()
+trace.get_tracer("new").start_span("b").end()
+print(*own.events, sep=", ")
+print(exported(former), exported(tracing))
+own.events.clear()
+trace.get_tracer_provider().force_flush()
+former.shutdown()
+print(*own.events, sep=", ")
+tracing.shutdown()
+print(*own.events, sep=", ")
+"""
+    )
+    assert printed.splitlines() == [
+        "start running, start linked, end linked, end running, start a, end a, start b, end b",
+        "0 4",
+        "flush",
+        "flush, shutdown",
+    ]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_they_go_on_while_tracing_is_disabled_and_in_a_child(run_python: Any) -> None:
+    printed = run_python(
+        PRELUDE
+        + """
+bentotrace.configure(block())
+own = Own()
+trace.get_tracer_provider().add_span_processor(own)
+held = trace.get_tracer("held")
+running = held.start_span("running")
+replace(disabled=True)
+running.end()
+held.start_span("unseen").end()
+replace(resource={"attributes": {"service.name": "third"}})
+if not os.fork():
+    span = held.start_span("child")
+    span.end()
+    print(*own.events, span.resource.attributes["service.name"], sep=", ", flush=True)
+    os._exit(0)
+os.wait()
+held.start_span("parent").end()
+print(*own.events, sep=", ")
+"""
+    )
+    assert printed.splitlines() == [
+        "start running, end running, start child, end child, third",
+        "start running, end running, start parent, end parent",
+    ]
+
+
+def test_a_processor_that_was_shut_down_does_not_go_on(run_python: Any) -> None:
+    printed = run_python(
+        PRELUDE
+        + """
+tracing = bentotrace.configure(block())
+own, silent = Own(), Silent()
+for processor in (own, silent):
+    trace.get_tracer_provider().add_span_processor(processor)
+tracing.shutdown()
+replace()
+trace.get_tracer("new").start_span("a").end()
+print(own.events, silent.events)
+"""
+    )
+    assert printed.splitlines() == ["['shutdown'] ['start a', 'end a']"]
+
+
+def test_they_are_shut_down_once_at_exit_after_the_handlers_of_the_application(
+    run_python: Any,
+) -> None:
+    printed = run_python(
+        PRELUDE
+        + """
+import atexit
+
+class Printing(Own):
+    def shutdown(self):
+        print("shutdown")
+
+bentotrace.configure(block())
+
+@atexit.register
+def end_last():
+    trace.get_tracer("last").start_span("a").end()
+    print("last span")
+
+# Without destinations, it has a handler of its own.
+replace(exporter_type="none")
+trace.get_tracer_provider().add_span_processor(Printing())
+replace()
+"""
+    )
+    assert printed.splitlines() == ["last span", "shutdown"]
+
+
+@KINDS
+def test_former_tracers_have_the_limits_and_ids_of_the_new_pipeline(
+    run_python: Any, kinds: tuple[str, str]
+) -> None:
+    printed = run_python(
+        PRELUDE
+        + f"""
+import logging
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+logging.disable()
+bentotrace.configure(block(spans={kinds[0]!r}))
+held = trace.get_tracer("held")
+running = held.start_span("running", attributes={{"a": "long", "b": 1, "c": 2}})
+limits = {{"attribute_count": 2, "event_count": 1}}
+tracing = replace(spans={kinds[1]!r}, max_tag_value_length=3, limits=limits)
+span = held.start_span("a", attributes={{"a": "long"}})
+span.add_event("first")
+span.add_event("last")
+print(span.attributes["a"], [event.name for event in span.events])
+print(held.id_generator is tracing.provider.id_generator)
+running.end()
+span.end()
+print(exported(tracing))
+"""
+    )
+    assert printed.splitlines() == ["lon ['last']", "True", "2"]
+
+
+def test_a_former_pipeline_flushes_the_new_one_and_changes_its_rate(run_python: Any) -> None:
+    printed = run_python(
+        PRELUDE
+        + """
+ended = bentotrace.configure(block())
+ended.shutdown()
+former = [ended, replace(), replace()]
+held = trace.get_tracer("held")
+last = replace(processor={"schedule_delay": 3600})
+for each in former:
+    held.start_span("a").end()
+    print(each.flush(), last.status().destinations[0].exported, each.status().destinations[0].ended)
+for each in former:
+    each.set_sample_rate(0)
+    print(held.start_span("a").is_recording(), last.provider.sampler.rate)
+    each.set_sample_rate(1)
+replace(disabled=True)
+for each in (*former, last):
+    try:
+        each.set_sample_rate(0)
+    except bentotrace.SampleRateError as error:
+        print(error)
+"""
+    )
+    assert printed.splitlines() == [
+        "True 1 0",
+        "True 2 0",
+        "True 3 0",
+        *3 * ["False 0.0"],
+        *4 * ["the sample rate cannot be changed: tracing is disabled; enable it and start again"],
+    ]
+
+
+def test_a_pipeline_may_be_replaced_any_number_of_times(run_python: Any) -> None:
+    printed = run_python(
+        PRELUDE
+        + """
+bentotrace.configure(block(exporter_type="none"))
+second = replace(exporter_type="none")
+tracer = second.provider.get_tracer("held")
+for _ in range(1100):
+    replace(exporter_type="none")
+tracing = replace()
+tracer.start_span("a").end()
+second.provider.get_tracer("new").start_span("b").end()
+print(second.flush(), exported(tracing))
+"""
+    )
+    assert printed.splitlines() == ["True 2"]

@@ -305,6 +305,13 @@ def test_a_pipeline_that_a_fault_disabled_says_so_too() -> None:
         tracing.set_sample_rate(0.5)
 
 
+def test_a_pipeline_that_was_shut_down_says_so_too() -> None:
+    tracing = bentotrace.build({"exporter_type": "none"})
+    tracing.shutdown()
+    with pytest.raises(SampleRateError, match="the pipeline was shut down; start another"):
+        tracing.set_sample_rate(0.5)
+
+
 def test_a_provider_that_was_there_before_keeps_its_rate(run_python: Callable[[str], str]) -> None:
     said = run_python(
         """

@@ -70,6 +70,29 @@ def test_the_tree_of_a_file(spans):
     order("bread")
     spans.tree_is("order.txt")
 """
+REPLACING = """
+import pytest
+import bentotrace
+import service
+
+def replace():
+    return bentotrace.configure({"exporter_type": "none", "sample_rate": 1}, if_exists="replace")
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_pipeline_that_is_replaced(spans, number):
+    running = service.tracer.start_span("running")
+    replace()
+    running.end()
+    service.tracer.start_span("a").end()
+    assert spans.names == ["running", "a"]
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_pipeline_that_is_shut_down_and_replaced(spans, number):
+    replace().shutdown()
+    replace().provider.get_tracer("new").start_span("a").end()
+    service.tracer.start_span("b").end()
+    assert spans.names == ["a", "b"]
+"""
 RECEIVERS = """
 import pytest
 from bentotrace.testing import ZipkinReceiver
@@ -114,6 +137,14 @@ def test_the_spans_of_a_test_are_collected(tmp_path: Path, service: str) -> None
     write(tmp_path, service)
     done = run(tmp_path)
     assert "7 passed" in done.stdout, done.stdout
+
+
+def test_they_are_collected_when_the_application_replaces_its_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST)
+    (tmp_path / "service.py").write_text(SERVICE)
+    (tmp_path / "test_replacing.py").write_text(REPLACING)
+    done = run(tmp_path)
+    assert "4 passed" in done.stdout, done.stdout
 
 
 def test_they_are_in_any_order_and_in_several_processes(tmp_path: Path) -> None:
