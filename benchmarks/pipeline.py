@@ -32,8 +32,9 @@ from spans import realistic
 
 import bentotrace
 from bentotrace.config.options import ProcessorOptions
-from bentotrace.delivery.guard import Guard, Reports
+from bentotrace.delivery.guard import Guard
 from bentotrace.delivery.processor import BatchProcessor
+from bentotrace.delivery.reports import Reports
 
 _PAUSE_EVERY = 1000
 _TIMEOUT = 120

@@ -16,8 +16,9 @@ from bentotrace._version import __version__
 from bentotrace.config.load import ExporterConfig
 from bentotrace.config.options import TracingOptions
 from bentotrace.delivery.advice import advise
-from bentotrace.delivery.guard import Guard, Reports
+from bentotrace.delivery.guard import Guard
 from bentotrace.delivery.health import OnExportError
+from bentotrace.delivery.reports import Reports
 from bentotrace.discovery import registry
 from bentotrace.discovery.calls import describe, pass_interrupt, running
 from bentotrace.discovery.contract import kind_of_value

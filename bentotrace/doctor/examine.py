@@ -14,7 +14,8 @@ from bentotrace.config.load import Config, ExporterConfig
 from bentotrace.config.options import TracingOptions
 from bentotrace.delivery.advice import own_advice
 from bentotrace.delivery.exporter import make_context, make_guarded
-from bentotrace.delivery.guard import Guard, Reports
+from bentotrace.delivery.guard import Guard
+from bentotrace.delivery.reports import Reports
 from bentotrace.doctor.checks import run_checks
 from bentotrace.doctor.evidence import Evidence
 from bentotrace.doctor.export import Export, check_exporter, export_span

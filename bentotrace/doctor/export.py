@@ -18,7 +18,8 @@ from opentelemetry.trace import SpanContext, TraceFlags, format_trace_id
 
 import bentotrace
 from bentotrace.delivery.accounting import BatchResult
-from bentotrace.delivery.guard import Guard, Reports
+from bentotrace.delivery.guard import Guard
+from bentotrace.delivery.reports import Reports
 from bentotrace.discovery.calls import HangError, call_bounded
 from bentotrace.redaction import Redaction
 from bentotrace.transport.outcome import Outcome

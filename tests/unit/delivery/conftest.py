@@ -24,8 +24,9 @@ from opentelemetry.trace import SpanContext, TraceFlags
 
 from bentotrace.config.load import Config, ExporterConfig
 from bentotrace.config.options import ProcessorOptions, TracingOptions
-from bentotrace.delivery.guard import Guard, Reports
+from bentotrace.delivery.guard import Guard
 from bentotrace.delivery.processor import BatchProcessor
+from bentotrace.delivery.reports import Reports
 from bentotrace.plugin import BuildContext, ExporterPlugin, Target
 
 from .hanging import Hanging

@@ -10,7 +10,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.delivery.accounting import BatchResult
-from bentotrace.delivery.guard import Guard, Reports
+from bentotrace.delivery.guard import Guard
+from bentotrace.delivery.reports import Reports
 from bentotrace.delivery.status import ErrorStatus
 from bentotrace.transport import FailureKind, Outcome
 

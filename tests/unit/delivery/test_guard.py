@@ -160,7 +160,8 @@ def test_a_child_that_was_forked_during_a_flush_flushes(run_python: Callable[[st
     printed = run_python(
         """
         import logging, os, sys, threading
-        from bentotrace.delivery.guard import Guard, Reports
+        from bentotrace.delivery.guard import Guard
+        from bentotrace.delivery.reports import Reports
         from opentelemetry.sdk.trace.export import SpanExporter
 
         parent = os.getpid()

@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from bentotrace.delivery.accounting import BatchResult
-from bentotrace.delivery.guard import Guard, Reports
+from bentotrace.delivery.guard import Guard
+from bentotrace.delivery.reports import Reports
 
 from .hanging import MakeSpan
 from .scripted import REFUSED, TAKEN, raising, refusing

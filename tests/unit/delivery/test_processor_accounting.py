@@ -18,8 +18,9 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanContext, TraceFlags
 
 from bentotrace.config.options import ProcessorOptions
-from bentotrace.delivery.guard import Guard, Reports
+from bentotrace.delivery.guard import Guard
 from bentotrace.delivery.processor import BatchProcessor
+from bentotrace.delivery.reports import Reports
 from bentotrace.delivery.status import DestinationStatus
 from bentotrace.transport import FailureKind, Outcome
 

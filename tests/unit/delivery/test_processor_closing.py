@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bentotrace.delivery.guard import Reports
+from bentotrace.delivery.reports import Reports
 from bentotrace.transport import FailureKind, Outcome
 
 from .hanging import Hanging, MakeProcessor, MakeSpan, WaitUntil, end
