@@ -28,7 +28,7 @@ from bentotrace.spool.codec import DamagedBatchError
 from bentotrace.spool.ledger import Ledger, SpoolLog
 from bentotrace.spool.row import Batch
 from bentotrace.spool.store import ANY_NUMBER, SpoolStore, StoreError
-from bentotrace.threads import Signal, make_thread, started_before_patch
+from bentotrace.threads import Signal, make_thread, started_before_patch, threading_state
 from bentotrace.transport.retry import Backoff
 
 __all__ = ["Spool"]
@@ -89,27 +89,26 @@ class Spool(Buffer):
         self._secured = Signal()
         self._bell = held_lock()
         self._mover: threading.Thread | None = None
+        self._mover_state: object = None
         self._current: _Current | None = None
         self._exporting: int | None = None
         self._failures = 0
-        self._retry_at = 0.0
-        self._adopt_at = 0.0
-        self._suspect = 0
-        self._suspicions = 0
-        self._secure_wanted = False
-        self._stopping = False
-        self._ended = False
+        self._retry_at = self._adopt_at = 0.0
+        self._suspect = self._suspicions = 0
+        self._secure_wanted = self._stopping = self._ended = False
 
     def begin(self, queue: SpanQueue) -> None:
         """Start the mover, if threads can be started, and adopt existing batches."""
-        # A mover that is older than a patch of the process ends when it is woken.
-        while self._mover is not None and not self._ended:
-            release(self._bell)
-            self._left.wait_for(lambda: self._mover is None, _POLL_INTERVAL)
-        # A lock that is older than the patch does not exclude greenlets.
-        self._changed = threading.Condition()
-        self._bell = held_lock()
-        self._start_mover(queue)
+        # That of an exporting thread that raised goes on.
+        if self._mover is None or self._mover_state is not threading_state():
+            # A mover that is older than a patch of the process ends when it is woken.
+            while self._mover is not None and not self._ended:
+                release(self._bell)
+                self._left.wait_for(lambda: self._mover is None, _POLL_INTERVAL)
+            # A lock that is older than the patch does not exclude greenlets.
+            self._changed = threading.Condition()
+            self._bell = held_lock()
+            self._start_mover(queue)
         self._adopt_others(queue)
 
     def wait(self, delay: float) -> float:
@@ -197,7 +196,7 @@ class Spool(Buffer):
 
     def _start_mover(self, queue: SpanQueue) -> None:
         mover = make_thread(lambda: self._move(queue), f"bentotrace-{self._guard.name}-spool")
-        self._mover = mover
+        self._mover, self._mover_state = mover, threading_state()
         try:
             mover.start()
         except (RuntimeError, MemoryError):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import sqlite3
 import time
 from pathlib import Path
+
+import pytest
 
 from .switch import NEVER, SOON, MakeBench, WaitFor
 
@@ -145,3 +148,30 @@ def test_a_flush_that_cannot_deliver_in_time_puts_memory_on_disk(
     # A slow disk takes longer than the flush.
     wait_for(lambda: bench.status.spooled == 10)
     bench.check()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_exporting_thread_that_has_died_is_replaced(
+    make_bench: MakeBench, wait_for: WaitFor
+) -> None:
+    bench = make_bench(schedule_delay=3600.0)
+    names = bench.end(1)
+    assert bench.processor.flush(SOON)
+    dying = bench.processor._queue.consumer.thread
+    assert dying is not None
+    assert dying.ident is not None
+    # It waits for spans, and dies of the exception when it wakes up.
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(dying.ident), ctypes.py_object(SystemExit)
+    )
+    names += bench.end(4)
+    dying.join(SOON)
+
+    names += bench.end(4)
+
+    assert bench.processor.flush(SOON)
+    assert bench.exporter.taken == names
+    assert bench.check().last_error is not None
+    bench.exporter.there = False
+    bench.end(4)
+    wait_for(lambda: bench.check().spooled == 4)
