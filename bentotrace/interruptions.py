@@ -5,17 +5,20 @@ from __future__ import annotations
 import _thread
 import inspect
 import logging
+import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial, wraps
+from opcode import opmap
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 __all__ = [
     "Lock",
     "WeakList",
     "held_lock",
+    "is_ctrl_c",
     "locked",
     "log_safely",
     "raised_by_signal",
@@ -27,11 +30,33 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
+def is_ctrl_c(error: BaseException) -> bool:
+    """Return whether a Ctrl-C raised the error, and not the code that it interrupted."""
+    if not isinstance(error, KeyboardInterrupt):
+        return False
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not signal.default_int_handler:
+        return callable(handler) and not isinstance(handler, signal.Handlers)
+    entry = error.__traceback__
+    while entry is not None and entry.tb_next is not None:
+        entry = entry.tb_next
+    # The interpreter raises it between two instructions; "raise" is an instruction.
+    return entry is None or not _raises(entry.tb_frame.f_code.co_code, entry.tb_lasti)
+
+
+def _raises(code: bytes, at: int) -> bool:
+    return 0 <= at < len(code) and code[at] == opmap["RAISE_VARARGS"]
+
+
 def raised_by_signal(error: BaseException) -> bool:
     """Return whether a signal handler raised the error, which is then for the application.
 
     Python calls a handler with the frame that it interrupts.
     """
+    if is_ctrl_c(error):
+        return True
     entry = error.__traceback__
     while entry is not None and entry.tb_next is not None:
         interrupted, entry = entry.tb_frame, entry.tb_next

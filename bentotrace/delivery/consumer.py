@@ -133,6 +133,13 @@ class Consumer:
         return True
 
     @locked
+    def disown(self) -> None:
+        """Release the calling thread if it was adopted; another call may adopt it again."""
+        if self._adopted and self.thread is threading.current_thread():
+            self._adopted = False
+            self.thread = None
+
+    @locked
     def retire(self) -> None:
         """Release the thread, which ends after the batch that it has taken."""
         self.threading_state = threading_state()

@@ -21,6 +21,7 @@ from bentotrace.delivery.advice import Advise, general_advice
 from bentotrace.delivery.health import FailureLog, Health, OnExportError, log_untraced, pluralize
 from bentotrace.delivery.reports import Reports
 from bentotrace.delivery.status import DropReason, ErrorStatus
+from bentotrace.interruptions import raised_by_signal
 from bentotrace.redaction import Redaction
 from bentotrace.spans import to_sdk_span
 from bentotrace.threads import Signal, make_thread
@@ -94,7 +95,7 @@ class Guard:
     def export(
         self, batch: Sequence[ReadableSpan], *, keep: bool | Callable[[], bool] = False
     ) -> BatchResult:
-        """Export a batch; never raises.
+        """Export a batch; raises only what a signal handler raises meanwhile.
 
         Args:
             batch: the spans.
@@ -115,6 +116,8 @@ class Guard:
                 returned = self._call(list(batch))
             # An exporter's SystemExit would end the exporting thread.
             except BaseException as error:
+                if raised_by_signal(error):
+                    raise
                 raised = self._explain(error)
             result = self._judge(len(batch), returned, raised, keep)
             self.report_invalid(result)
@@ -155,6 +158,8 @@ class Guard:
                 # One that returns nothing has no result to report.
                 return self._force_flush(int(timeout * 1000)) is not False
         except BaseException as error:
+            if raised_by_signal(error):
+                raise
             self._failures.warn("%s did not flush: %s", self, self._explain(error))
             return False
 
@@ -167,12 +172,17 @@ class Guard:
         return self._reports.last_failure() is not None
 
     def shutdown(self) -> None:
-        """Shut the exporter down, and log losses that have not been logged; never raises."""
+        """Shut the exporter down, and log losses that have not been logged.
+
+        Raises only what a signal handler raises meanwhile.
+        """
         self._flush_exporter(_LAST_FLUSH_SECONDS)
         try:
             with suppress_instrumentation():
                 self._exporter.shutdown()
         except BaseException as error:
+            if raised_by_signal(error):
+                raise
             self._failures.warn("%s did not shut down cleanly: %s", self, self._explain(error))
         self._failures.close()
 
@@ -187,9 +197,17 @@ class Guard:
             self._failures.health = self.health._replace(last_error=error)
         return self.health.last_error
 
-    def report_error(self, what: str, error: BaseException) -> None:
-        """Log an error of this package."""
-        self._failures.warn("%s: %s: %s", self, what, self._explain(error))
+    def fail(self, error: BaseException, spans: int) -> None:
+        """Record an error that ended an export, or the exporting thread, with the spans it lost."""
+        reason, name = self._explain(error), type(error).__name__
+        if raised_by_signal(error):
+            reason = f"a signal handler raised {name} during the export"
+        elif not isinstance(error, Exception):
+            reason = f"{name} ended the exporting thread; the next span starts another"
+        kind = FailureKind.UNEXPECTED.value
+        status = ErrorStatus(kind, reason, self.endpoint, time.time(), self.name, spans)
+        with suppress_instrumentation():
+            self._failures.fail(status)
 
     def restart(self) -> None:
         """Reset the health, in a forked child."""

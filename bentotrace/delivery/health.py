@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from bentotrace.delivery.advice import Advise, general_advice
 from bentotrace.delivery.status import ErrorStatus
-from bentotrace.interruptions import log_safely
+from bentotrace.interruptions import log_safely, raised_by_signal
 from bentotrace.redaction import Redaction
 from bentotrace.transport import suppress_instrumentation
 from bentotrace.transport.outcome import Outcome
@@ -120,9 +120,10 @@ class FailureLog:
             )
             return
         lost, held = pluralize(error.spans, "span"), pluralize(kept, "span")
-        effect = f"keeps {held} on disk" if kept else f"lost {lost}"
+        effect = f" and keeps {held} on disk" if kept else f" and lost {lost}"
+        effect = effect if kept or error.spans else ""
         advice = self._advise(error.kind, outcome)
-        self.warn("%s failed and %s: %s; %s", self._subject, effect, error.reason, advice)
+        self.warn("%s failed%s: %s; %s", self._subject, effect, error.reason, advice)
 
     def drop_invalid(self, spans: int) -> None:
         """Log dropped spans that cannot be sent, at most once a minute."""
@@ -158,7 +159,10 @@ class FailureLog:
             return
         try:
             self._on_error(error)
-        except Exception as raised:
+        # A SystemExit of the application would end the exporting thread.
+        except BaseException as raised:
+            if raised_by_signal(raised):
+                raise
             self.traceback("on_export_error raised", raised)
             if not self._callback_reported:
                 self._callback_reported = True

@@ -28,6 +28,7 @@ from bentotrace.delivery.pace import Pace
 from bentotrace.delivery.process import close_at_end_of_child
 from bentotrace.delivery.queue import SpanQueue
 from bentotrace.delivery.status import DestinationStatus
+from bentotrace.interruptions import raised_by_signal
 from bentotrace.spans import LeanSpanProcessor
 from bentotrace.threads import threading_state
 from bentotrace.transport.outcome import FailureKind
@@ -158,12 +159,17 @@ class BatchProcessor(LeanSpanProcessor):
         if queue.ended or queue.consumer.thread is threading.current_thread():
             # The exporter's thread, or a finalizer in it, cannot wait for itself.
             return not queue.abandoned
-        if (
-            queue.consumer.is_missing()
-            and not self._end_without_thread(queue)
-            and queue.consumer.adopt()
-        ):
-            self._run(queue, deadline)
+        try:
+            if (
+                queue.consumer.is_missing()
+                and not self._end_without_thread(queue)
+                and queue.consumer.adopt()
+            ):
+                self._run(queue, deadline)
+        except BaseException:
+            # The next call continues.
+            queue.consumer.disown()
+            raise
         reserve = self._buffer.reserve(deadline.timeout)
         if not queue.wait_ended(deadline.remaining() - reserve):
             self._buffer.secure(queue, deadline, last=True)
@@ -260,32 +266,50 @@ class BatchProcessor(LeanSpanProcessor):
 
     def _run(self, queue: SpanQueue, deadline: Deadline | None = None) -> None:
         """Export until the queue is closed and empty, then shut the exporter down."""
-        self._buffer.begin(queue)
-        while (batch := queue.take(self._buffer.wait(self._delay))) is not None:
-            self._export(queue, batch)
-            # Frees the spans before the wait, while their memory is still in the CPU's cache.
-            del batch
-            self._report_overflow(queue)
-            if deadline is not None and deadline.remaining() == 0:
-                return
+        try:
+            # What an interruption of the last call has left.
+            queue.fail_taken(FailureKind.UNEXPECTED.value)
+            self._buffer.begin(queue)
+            while deadline is None or deadline.remaining() > 0:
+                batch = queue.take(self._buffer.wait(self._delay))
+                if batch is None:
+                    self._end(queue)
+                    return
+                self._export(queue, batch)
+                # Frees the spans before the wait, while their memory is still in the CPU's cache.
+                del batch
+                self._report_overflow(queue)
+        except RetiredError:
+            raise
+        except BaseException as error:
+            self._fail(queue, error)
+            raise
+
+    def _end(self, queue: SpanQueue) -> None:
+        """Shut the exporter down after the last batch."""
         self._report_overflow(queue, overdue=-REPORT_INTERVAL)
         self._buffer.finish(queue)
         self._guard.shutdown()
         queue.end()
 
     def _export(self, queue: SpanQueue, batch: Sequence[ReadableSpan]) -> None:
-        """Export a batch; an error of this package, or the end of the thread, fails it."""
+        """Export a batch; an error of this package fails it."""
         try:
             self._buffer.export(queue, batch)
-        except BaseException as error:
-            self._buffer.forget()
-            queue.fail_taken(FailureKind.UNEXPECTED.value)
-            queue.refuse_flushes()
-            if not isinstance(error, Exception):
+        except Exception as error:
+            if raised_by_signal(error):
                 raise
-            self._guard.report_error("exporting failed", error)
+            self._fail(queue, error)
             # Not a busy loop, if it fails again.
             queue.consumer.wait(lambda: queue.closed, _ERROR_INTERVAL)
+
+    def _fail(self, queue: SpanQueue, error: BaseException) -> None:
+        """Count the batch that was taken as failed, and record the error."""
+        self._buffer.forget()
+        spans = queue.fail_taken(FailureKind.UNEXPECTED.value)
+        queue.refuse_flushes()
+        if spans or not raised_by_signal(error):
+            self._guard.fail(error, spans)
 
     def _end_without_thread(self, queue: SpanQueue) -> bool:
         """End a queue without spans, or start its thread; False when no thread can be started."""

@@ -149,10 +149,12 @@ class SpanQueue:
             self._end_flushes()
 
     @locked
-    def fail_taken(self, kind: str) -> None:
-        """Count the batch that was taken, if it is not settled, as failed."""
-        if self._exporting:
-            self.settle(BatchResult(failed={kind: self._exporting}))
+    def fail_taken(self, kind: str) -> int:
+        """Count the batch that was taken, if it is not settled, as failed; return its spans."""
+        spans = 0 if self._drained else self._exporting
+        if spans:
+            self.settle(BatchResult(failed={kind: spans}))
+        return spans
 
     @locked
     def settle_kept(self, result: BatchResult) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from opcode import opmap
 from typing import Any, TypeVar
 
+from bentotrace.interruptions import is_ctrl_c
 from bentotrace.redaction import Redaction
 
 __all__ = ["HangError", "call_bounded", "call_each", "describe", "pass_interrupt", "running"]
@@ -34,25 +33,8 @@ def running(what: str) -> Iterator[None]:
 
 def pass_interrupt(error: BaseException) -> None:
     """Raise the error again if it is a Ctrl-C; one that the plugin itself raised is not."""
-    if not isinstance(error, KeyboardInterrupt):
-        return
-    if threading.current_thread() is not threading.main_thread():
-        return
-    handler = signal.getsignal(signal.SIGINT)
-    if handler is signal.default_int_handler:
-        trace = error.__traceback__
-        while trace is not None and trace.tb_next is not None:
-            trace = trace.tb_next
-        # The interpreter raises it between two instructions; "raise" is an instruction.
-        if trace is not None and _raises(trace.tb_frame.f_code.co_code, trace.tb_lasti):
-            return
-    elif not callable(handler) or isinstance(handler, signal.Handlers):
-        return
-    raise error
-
-
-def _raises(code: bytes, at: int) -> bool:
-    return 0 <= at < len(code) and code[at] == opmap["RAISE_VARARGS"]
+    if is_ctrl_c(error):
+        raise error
 
 
 def describe(error: BaseException, redaction: Redaction = _NO_SECRETS) -> str:

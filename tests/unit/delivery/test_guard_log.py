@@ -170,12 +170,13 @@ def test_the_message_of_an_exception_is_one_line_without_credentials(
     assert len(message) < 500
 
 
+@pytest.mark.parametrize("error", [KeyError("mine"), SystemExit(3), GeneratorExit()])
 def test_an_application_that_raises_then_is_said_once_and_no_obstacle(
-    bench: Bench, caplog: pytest.LogCaptureFixture
+    bench: Bench, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
-    bench.exporter.told = raising(KeyError("mine"))
+    bench.exporter.told = raising(error)
     bench.fail()
     bench.fail()
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert len([line for line in said if "on_export_error raised KeyError" in line]) == 1
+    assert len([line for line in said if f"raised {type(error).__name__}" in line]) == 1
     assert bench.guard.health.consecutive_failures == 2

@@ -42,8 +42,11 @@ def test_no_thread_runs_before_a_span_has_ended(
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_an_exporting_thread_that_has_died_is_replaced(
-    recorder: Any, make_processor: MakeProcessor, make_span: MakeSpan
+def test_an_exporting_thread_that_has_died_is_replaced_and_reported(
+    recorder: Any,
+    make_processor: MakeProcessor,
+    make_span: MakeSpan,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def exporting() -> threading.Thread:
         (thread,) = (each for each in threading.enumerate() if each.name == "bentotrace-recorder")
@@ -62,6 +65,11 @@ def test_an_exporting_thread_that_has_died_is_replaced(
     end(processor, make_span, "meanwhile")
     dying.join(10)
     assert not dying.is_alive()
+    reason = "SystemExit ended the exporting thread; the next span starts another"
+    assert f"exporter recorder failed: {reason}" in caplog.text
+    error = processor.status().last_error
+    assert error is not None
+    assert (error.kind, error.reason) == ("unexpected", reason)
 
     end(processor, make_span, "after")
     assert exporting() is not dying

@@ -41,6 +41,33 @@ def test_a_wrong_result_counts_as_failed(
     assert status.last_error is not None
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_batch_of_a_thread_that_a_log_handler_ends_is_reported(
+    recorder: Any,
+    make_processor: MakeProcessor,
+    make_span: MakeSpan,
+) -> None:
+    class Leaving(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            logger.removeHandler(self)
+            raise SystemExit
+
+    logger = logging.getLogger("bentotrace.recorder")
+    logger.addHandler(Leaving())
+    recorder.answer = lambda spans: SpanExportResult.FAILURE
+    processor = make_processor(recorder)
+    end(processor, make_span, "a", "b")
+    assert not processor.force_flush()
+    for thread in threading.enumerate():
+        if thread.name == "bentotrace-recorder":
+            thread.join(10)
+    status = processor.status()
+    assert status.failed_by_kind == {"unexpected": 2}
+    assert status.last_error is not None
+    assert status.last_error.spans == 2
+    assert status.last_error.reason.startswith("SystemExit ended the exporting thread")
+
+
 @pytest.mark.parametrize("error", [RuntimeError, SystemExit, KeyboardInterrupt, GeneratorExit])
 def test_an_exporter_that_raises_does_not_end_the_exporting(
     recorder: Any, make_processor: MakeProcessor, make_span: MakeSpan, error: type[BaseException]
