@@ -43,7 +43,13 @@ from bentotrace.pipeline.provider import (
     make_resource,
 )
 from bentotrace.pipeline.sampler import RequestSampler, make_sampler
-from bentotrace.pipeline.startup_log import log_attached, log_kept, log_start, log_twice
+from bentotrace.pipeline.startup_log import (
+    log_attached,
+    log_attached_to_disabled,
+    log_kept,
+    log_start,
+    log_twice,
+)
 from bentotrace.pipeline.tracing import Tracing
 from bentotrace.problems import Position, Problem
 
@@ -244,6 +250,8 @@ def _join(
     for processor in processors:
         add(processor)
     log_attached(config, getattr(existing, "sampler", None), resource)
+    if isinstance(existing, ProcessProvider) and isinstance(existing.current(), DisabledProvider):
+        log_attached_to_disabled()
     tracing = Tracing(existing, processors, config)
     for destination in tracing.status().destinations:
         if (destination.exporter, destination.endpoint) in served:

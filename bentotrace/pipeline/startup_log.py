@@ -19,7 +19,7 @@ from bentotrace.config.load import Config
 from bentotrace.delivery.health import pluralize
 from bentotrace.delivery.status import DestinationStatus
 
-__all__ = ["log_attached", "log_kept", "log_start", "log_twice"]
+__all__ = ["log_attached", "log_attached_to_disabled", "log_kept", "log_start", "log_twice"]
 
 _logger = logging.getLogger("bentotrace")
 # Options that an attached pipeline cannot apply to the existing provider.
@@ -73,6 +73,14 @@ def log_attached(config: Config, sampler: Sampler | None, resource: Resource) ->
             config.source,
             ", ".join(unused),
         )
+
+
+def log_attached_to_disabled() -> None:
+    """Warn that the existing provider creates no spans."""
+    _logger.warning(
+        "nothing is traced: the existing provider was configured with disabled: true; pass "
+        'if_exists="replace"'
+    )
 
 
 def log_kept(config: Config) -> None:

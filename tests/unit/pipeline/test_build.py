@@ -140,6 +140,24 @@ def test_a_second_pipeline_to_an_endpoint_is_warned_of(run_python: Any) -> None:
     ]
 
 
+def test_an_attachment_to_a_disabled_pipeline_is_warned_of(run_python: Any) -> None:
+    printed = run_python(
+        """
+        import logging, sys
+        import bentotrace
+
+        logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s")
+        bentotrace.configure({"disabled": True})
+        bentotrace.configure({"exporter_type": "console"}, if_exists="attach")
+        """
+    )
+
+    assert printed.splitlines() == [
+        "nothing is traced: the existing provider was configured with disabled: true; pass "
+        'if_exists="replace"'
+    ]
+
+
 def test_a_pipeline_says_what_it_does() -> None:
     block = {"exporter_type": "console", "sample_rate": 1}
     with bentotrace.build(block) as tracing:
