@@ -150,7 +150,10 @@ def load_config(
 
 
 def status() -> Status:
-    """Return the counts of every pipeline of this process, in the order they were built."""
+    """Return the counts of every pipeline of this process, in the order they were built.
+
+    One that was shut down is among them as long as the program refers to it.
+    """
     from bentotrace.delivery import process
     from bentotrace.delivery.status import Status
 

@@ -71,7 +71,15 @@ RETURNED = {
 # Only bentotrace creates these.
 _NOT_CREATED = {"Config", "Tracing"}
 # What the pipelines of a process call on each other.
-_INTERNAL = {"after_fork", "begin_shutdown", "end_shutdown", "replace_by", "sdk_metrics"}
+_INTERNAL = {
+    "after_fork",
+    "begin_flush",
+    "begin_shutdown",
+    "end_flush",
+    "end_shutdown",
+    "replace_by",
+    "sdk_metrics",
+}
 _NAME = re.compile(r"[\w.]+")
 
 

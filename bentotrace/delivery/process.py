@@ -48,7 +48,9 @@ class Pipeline(Protocol):
 
     def status(self) -> Status: ...
 
-    def flush(self, timeout: float) -> bool: ...
+    def begin_flush(self) -> Any: ...
+
+    def end_flush(self, flushes: Any, deadline: Deadline) -> bool: ...
 
     def begin_shutdown(self) -> None: ...
 
@@ -92,8 +94,10 @@ def flush_all() -> None:
     found = running()
     longest = max((pipeline.shutdown_timeout for pipeline in found), default=0.0)
     deadline = Deadline.after(longest)
-    for pipeline in found:
-        pipeline.flush(deadline.remaining())
+    # All at the same time: the receiver of one may hang.
+    begun = [(pipeline, pipeline.begin_flush()) for pipeline in found]
+    for pipeline, flushes in begun:
+        pipeline.end_flush(flushes, deadline)
 
 
 def end_all() -> None:

@@ -17,6 +17,7 @@ from bentotrace.config.load import Config
 from bentotrace.config.rates import check_rate
 from bentotrace.deadline import Deadline
 from bentotrace.delivery import process
+from bentotrace.delivery.accounting import Flush
 from bentotrace.delivery.final_report import report_losses
 from bentotrace.delivery.processor import BatchProcessor
 from bentotrace.delivery.status import DestinationStatus, DropReason, Status
@@ -26,6 +27,8 @@ from bentotrace.pipeline.provider import ProcessProvider
 from bentotrace.pipeline.sampler import RequestSampler
 
 __all__ = ["Tracing"]
+
+Flushes = Sequence[tuple[BatchProcessor, Flush]]
 
 _logger = logging.getLogger("bentotrace")
 
@@ -130,9 +133,16 @@ class Tracing:
             True when every destination accepted all of them.
         """
         deadline = Deadline.after(timeout)
+        return self.end_flush(self.begin_flush(), deadline)
+
+    def begin_flush(self) -> Flushes:
+        """Begin to export the queued spans."""
         # One that is being replaced may still export.
         processors = dict.fromkeys((*self._processors, *self._current()._processors))
-        flushes = [(processor, processor.begin_flush()) for processor in processors]
+        return [(processor, processor.begin_flush()) for processor in processors]
+
+    def end_flush(self, flushes: Flushes, deadline: Deadline) -> bool:
+        """Wait for a flush; True when every destination accepted all of its spans."""
         taken = [processor.end_flush(flush, deadline.remaining()) for processor, flush in flushes]
         return all(taken)
 
