@@ -27,6 +27,7 @@ from bentotrace.spans import (
     LeanProcessors,
     LeanTracer,
     Processors,
+    adopt_settings,
     find_difference,
     find_metrics,
 )
@@ -155,7 +156,7 @@ class ProcessProvider(TracerProvider):
         former._pass_processors_on(successor)
         for tracer in former._tracers_made:
             if isinstance(model, Tracer):
-                _make_like(tracer, model)
+                adopt_settings(tracer, model)
                 successor._leave_out_messages(tracer)
             else:
                 tracer.sampler = ALWAYS_OFF
@@ -196,15 +197,6 @@ class ProcessProvider(TracerProvider):
         )
         for tracer in self._tracers_made:
             tracer.resource = self._described
-
-
-def _make_like(tracer: Tracer, model: Tracer) -> None:
-    """Let a tracer create the same spans as another one, in its own scope."""
-    tracer.sampler, tracer.resource = model.sampler, model.resource
-    tracer.id_generator, tracer._span_limits = model.id_generator, model._span_limits
-    if isinstance(tracer, LeanTracer):
-        tracer.limits = model._span_limits
-    tracer.span_processor = model.span_processor
 
 
 def choose_spans(configured: str) -> str:

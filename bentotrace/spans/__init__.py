@@ -10,7 +10,7 @@ from __future__ import annotations
 from bentotrace.spans.check import find_difference, find_metrics
 from bentotrace.spans.processors import LeanProcessors, LeanSpanProcessor, Processors
 from bentotrace.spans.span import LeanEvent, LeanSpan, to_sdk_span
-from bentotrace.spans.tracer import LeanSampler, LeanTracer, is_asgi_message
+from bentotrace.spans.tracer import LeanSampler, LeanTracer, adopt_settings, is_asgi_message
 
 __all__ = [
     "LeanEvent",
@@ -20,6 +20,7 @@ __all__ = [
     "LeanSpanProcessor",
     "LeanTracer",
     "Processors",
+    "adopt_settings",
     "find_difference",
     "find_metrics",
     "is_asgi_message",

@@ -31,7 +31,7 @@ from opentelemetry.trace import (
 from bentotrace.spans.processors import LeanProcessors
 from bentotrace.spans.span import LeanSpan
 
-__all__ = ["LeanSampler", "LeanTracer", "counts_spans", "is_asgi_message"]
+__all__ = ["LeanSampler", "LeanTracer", "adopt_settings", "counts_spans", "is_asgi_message"]
 
 _MESSAGES = (" http send", " http receive", " websocket send", " websocket receive")
 
@@ -51,6 +51,15 @@ def counts_spans(tracer: object) -> bool:
     """Return whether the SDK counts the spans of a tracer in metrics."""
     metrics = getattr(tracer, "_tracer_metrics", None)
     return type(metrics).__name__ not in ("NoneType", "NoOpTracerMetrics")
+
+
+def adopt_settings(tracer: Tracer, model: Tracer) -> None:
+    """Let a tracer create the same spans as another one, in its own scope."""
+    tracer.sampler, tracer.resource = model.sampler, model.resource
+    tracer.id_generator, tracer._span_limits = model.id_generator, model._span_limits
+    if isinstance(tracer, LeanTracer):
+        tracer.limits = model._span_limits
+    tracer.span_processor = model.span_processor
 
 
 def is_asgi_message(name: object, kind: SpanKind | None) -> bool:

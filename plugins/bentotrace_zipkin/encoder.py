@@ -195,8 +195,8 @@ class JSONEncoder:
         out.append(
             f'{{"traceId":"{digits[:32]}","id":"{digits[32:48]}{parent}"'
             f"{self._names[name or '']}{_KINDS[kind]}"
-            # "| 0" raises for a float, at half the cost of the format d; the server reads a duration
-            # of 0 as a missing one.
+            # "| 0" raises for a float, at half the cost of the format d. To the server, a duration
+            # of 0 is a missing one.
             f',"timestamp":{(start + 500) // 1000 | 0}'
             f',"duration":{(end - start + 500) // 1000 | 0 or 1}'
             f"{shared.local_endpoint}{remote}"
