@@ -79,6 +79,8 @@ def _mapping(value: object, document: Document, path: Path, report: Report) -> M
             message += "; remove the dashes"
         elif isinstance(value, str) and ":" in value:
             message += "; put a space after each colon"
+        elif isinstance(value, str) and "=" in value:
+            message += "; write a colon and a space instead of ="
         report.problem(document.position(path), path, message)
     return {}
 
@@ -160,6 +162,10 @@ def _report_only_others(document: Document, report: Report, wanted: Wanted) -> b
 def _report_missing(document: Document, report: Report, wanted: Wanted) -> None:
     for key in document.root:
         # In a file that may have no block, a similar key (training:) is no mistake.
+        if key.startswith("tracing:"):
+            message = "put a line break after tracing: and indent the options below it"
+            report.problem(document.key_position((key,)), ("tracing",), message)
+            return
         like = wanted.required and closest(key, ["tracing"]) is not None
         if like or normalize(key) == "tracing":
             message = "unknown key; did you mean tracing?"

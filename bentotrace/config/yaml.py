@@ -10,7 +10,6 @@ import os
 import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -23,10 +22,11 @@ from ruamel.yaml.tag import Tag
 
 from bentotrace._files import open_regular
 from bentotrace.config.document import ENVIRONMENT, Document, Fault
+from bentotrace.config.yaml_errors import BLANKS, describe_blank, explain, find_blank, lacks_space
 from bentotrace.exceptions import ConfigError
 from bentotrace.problems import Path, Position, Problem, dotted
 
-__all__ = ["explain", "read", "resolve_scalar"]
+__all__ = ["read", "resolve_scalar"]
 
 _MAX_BYTES = 1024 * 1024
 _MAX_VALUES = 5_000
@@ -50,19 +50,6 @@ _OCTAL_OR_HEX = r"0o[0-7]+|0x[0-9a-fA-F]+"
 _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?"
 _MAX_DIGITS = 400
 _LATER = r"\A((?:#[^\n]*\n|[^\S\n]*\n)*)%YAML[ \t]+1\.[3-9][0-9]*"
-
-# Characters that look like a space, and that YAML does not take for one.
-_BLANKS = ("\u00a0", "\u2007", "\u202f", "\u2003", "\u2002", "\u3000", "\u200b", "\ufeff")
-
-
-def _find_blank(line: str) -> int | None:
-    """Return the index of the first character that only looks like a space."""
-    return next((index for index, character in enumerate(line) if character in _BLANKS), None)
-
-
-def _looks_like_space(line: str) -> str:
-    number = ord(next(character for character in line if character in _BLANKS))
-    return f"contains the character U+{number:04X}, which looks like a space; write spaces instead"
 
 
 def read(source: str | os.PathLike[str] | Mapping[str, object] | None) -> Document:
@@ -165,9 +152,11 @@ class _Reader:
         root = self._value(node, ())
         if not isinstance(root, dict):
             kind = "a list" if isinstance(root, list) else "a single value"
-            if _find_blank(text) is not None:
-                raise _fatal(self._place(text, _find_blank(text) or 0), _looks_like_space(text))
+            if find_blank(text) is not None:
+                raise _fatal(self._place(text, find_blank(text) or 0), describe_blank(text))
             message = f"the top level is {kind}; expected a mapping with a tracing: key"
+            if isinstance(root, str) and lacks_space(root):
+                message += "; put a space after each colon"
             raise _fatal(self._position(node), message)
         return Document(
             self.name,
@@ -275,12 +264,20 @@ class _Reader:
         for key_node, value_node in node.value:
             position = self._position(key_node)
             if not isinstance(key_node, ScalarNode):
-                self._fault(path, position, "a key must be plain text")
+                template = isinstance(key_node, MappingNode) and key_node.flow_style
+                more = "; {{ }} of a template is not filled in" if template else ""
+                self._fault(path, position, f"a key must be plain text{more}")
                 continue
             key = self._text(key_node, path)
-            if key[:1] in _BLANKS and key_node.style in (None, ""):
+            if key[:1] in BLANKS and key_node.style in (None, ""):
                 # The key may be in another block than the person meant, so all are concerned.
-                self._fault((), position, _looks_like_space(key))
+                self._fault((), position, describe_blank(key))
+                continue
+            name, colon, _ = key.partition(":")
+            if colon and node.flow_style and key_node.style in (None, "") and _is_empty(value_node):
+                # What follows the colon is a value, which may be secret.
+                message = "a space is missing after the colon; write name: value"
+                self._fault((*path, name), position, message)
                 continue
             if key == "<<":
                 many = isinstance(value_node, SequenceNode)
@@ -293,7 +290,7 @@ class _Reader:
                 continue
             self.keys[here] = position
             found[key] = self._value(value_node, here)
-            if isinstance(value_node, ScalarNode) and _is_absent(value_node):
+            if _is_empty(value_node):
                 # Its own position is on the next line.
                 self.values[here] = position
         for other in merged:
@@ -342,58 +339,8 @@ class _Reader:
         return Position(self.name, mark.line + 1, mark.column + 1)
 
 
-def _is_absent(node: ScalarNode) -> bool:
+def _is_empty(node: Node) -> bool:
+    if not isinstance(node, ScalarNode) or node.value:
+        return False
     # One with a tag may be a password that begins with an exclamation mark.
-    return node.style in (None, "") and not node.value and str(node.tag).startswith(_STANDARD)
-
-
-_INDENTED = "this line is not indented like the others of its block"
-
-# A part of the parser's message, and the likely mistake; the first match is used.
-_CAUSES = (
-    ("undefined alias", "a * begins an alias, but no &anchor has this name; put text in quotes"),
-    ("scanning an alias", "a * begins an alias; put text that begins with it in quotes"),
-    ("scanning an anchor", "an & begins an anchor; put text that begins with it in quotes"),
-    ("undefined tag handle", "a ! begins a tag; put text that begins with it in quotes"),
-    ("a tag:", "a ! begins a tag; put text that begins with it in quotes"),
-    ("unknown escape", "a backslash in double quotes is an escape; use single quotes"),
-    ("cannot start any token", "text cannot begin with this character; put it in quotes"),
-    ("incompatible YAML", "only YAML 1 is supported; write %YAML 1.2, or remove this line"),
-    ("another document", "a second document begins here; keep one, and delete ---"),
-    ("but found '<scalar>'", "text follows a closed quote; put all of it in one pair of quotes"),
-    ("<block end>", _INDENTED),
-    ("found ('<block mapping start>'", _INDENTED),
-)
-# The same for messages whose context, not the problem, is at the mistake.
-_OPENED = (
-    ("a quoted scalar: found unexpected", "the quote that opens here is not closed"),
-    ("parsing a flow sequence", "the [ that opens here is not closed; add a ]"),
-    ("parsing a flow mapping", "the { that opens here is not closed; add a }"),
-    ("could not find expected ':'", "this key has no colon; write key: value"),
-)
-
-
-def explain(error: MarkedYAMLError, text: str) -> tuple[Any, str]:
-    """Return the parser's mark of a syntax error, if any, and a message without any of the text."""
-    mark = error.problem_mark or error.context_mark
-    lines = text.splitlines()
-    known = mark is not None and mark.line < len(lines)
-    before = lines[mark.line][: mark.column + 1] if known else ""
-    if "\t" in before:
-        return mark, "the indentation has a tab; indent with spaces"
-    for number in range(max(mark.line - 1, 0), mark.line + 1) if known else ():
-        found = _find_blank(lines[number])
-        if found is not None:
-            return SimpleNamespace(line=number, column=found), _looks_like_space(lines[number])
-    reason = " ".join(f"{error.context or ''}: {error.problem or ''}".split())
-    for sign, message in _OPENED:
-        if sign in reason:
-            return error.context_mark or mark, message
-    for sign, message in _CAUSES:
-        if sign in reason:
-            return mark, message
-    if "mapping values are not allowed" in reason:
-        if ": " in before:
-            return mark, "the line has a second colon; put text with a colon in quotes"
-        return mark, f"{_INDENTED}, or the line above has no colon"
-    return mark, f"is not YAML: {reason.strip(': ') or 'cannot be parsed'}"
+    return node.style in (None, "") and str(node.tag).startswith(_STANDARD)
