@@ -12,7 +12,7 @@ from bentotrace.config.options import TracingOptions
 from bentotrace.discovery import registry
 from bentotrace.exceptions import PluginError
 from bentotrace.plugin import ExporterPlugin
-from bentotrace.problems import closest, dotted
+from bentotrace.problems import closest, dotted, normalize
 from bentotrace.schema.tree import Section, section_of
 
 __all__ = ["explain_unknown", "report_unlisted", "report_unused"]
@@ -22,6 +22,20 @@ _Schema = tuple[_Names, Section]
 
 # A name in another section is a worse guess, so it must be more similar to the key.
 _CUTOFF = 0.75
+
+# A similar name with the opposite meaning.
+_OPPOSITES = {"disabled": "enable", "insecure": "secure"}
+
+_ATTRIBUTES = {
+    normalize(name.replace(".", "")): name
+    for name in (
+        "deployment.environment.name",
+        "service.instance.id",
+        "service.name",
+        "service.namespace",
+        "service.version",
+    )
+}
 
 
 def explain_unknown(
@@ -50,20 +64,57 @@ def explain_unknown(
             # A broken plugin is reported when its section is read.
             with suppress(PluginError):
                 schemas.append(((name,), section_of(registry.load(name).config)))
+    if (place := _joined_path(key, here, schemas)) is not None:
+        return f"unknown option; write {place[-1]} below {dotted(place[:-1])}"
+    first, dot, rest = key.partition(".")
+    if dot and first in valid:
+        return f"unknown option; write {rest} below {first}"
     homes = _homes(here, schemas)
     near = closest(key, valid)
     if key in homes:
         other = f", or did you mean {near}?" if near and _share_word(key, near) else ""
         return f"unknown option here; write it {' or '.join(homes[key])}{other}"
+    if near and normalize(key).rstrip("d") == _OPPOSITES.get(near):
+        return f"unknown option; write {near} with the opposite value"
+    near = near or _containing(key, valid)
     if near:
         return f"unknown option; did you mean {near}?"
-    near = closest(key, homes, _CUTOFF)
+    near = closest(key, homes, _CUTOFF) or _containing(key, homes)
     if near:
         return f"unknown option; did you mean {near}, {' or '.join(homes[near])}?"
+    if here == ("resource",):
+        return f"unknown option; write attributes: {{{_attribute(key) or key}: ...}}"
+    if _attribute(key):
+        return f"unknown option; write {_attribute(key)} below resource.attributes"
     names = [name for name in valid if name not in foreign]
     if len(names) == 1:
         return f"unknown option; the only option here is {names[0]}"
     return f"unknown option; valid are {', '.join(names)}"
+
+
+def _containing(key: str, names: Iterable[str]) -> str | None:
+    """Return the only name that has every word of a key, as ``agent_host`` has ``host``."""
+    words = set(key.casefold().split("_"))
+    found = [name for name in names if words <= set(name.split("_"))]
+    return found[0] if len(found) == 1 else None
+
+
+def _attribute(key: str) -> str | None:
+    """Return the name of the resource's attribute that a key is likely for."""
+    if "." in key:
+        return key
+    return _ATTRIBUTES.get(normalize(key))
+
+
+def _joined_path(key: str, here: _Names, schemas: Iterable[_Schema]) -> _Names | None:
+    """Return the path whose names a key joins, as in ``resource_attributes``, from a section."""
+    joined = normalize(key.replace(".", ""))
+    for above, section in schemas:
+        for path in _paths(section, above):
+            place = path[len(here) :] if path[: len(here)] == here else path
+            if len(place) > 1 and normalize("".join(place)) == joined:
+                return place
+    return None
 
 
 def _share_word(one: str, other: str) -> bool:
