@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,16 +60,30 @@ def new_exporter(name: str, transport: str, extension: bool, output: Path | None
             f"bentotrace itself has the exporter {name}; choose another name", param_hint="NAME"
         )
     folder = output or Path(f"bentotrace-{name.replace('_', '-')}")
-    if folder.exists():
-        raise click.ClickException(f"{folder} exists; name another directory with --output")
-    for path, text in render_exporter(name, transport, extension):
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+    _write_files(folder, list(render_exporter(name, transport, extension)))
     click.echo(
         f"{folder} has the exporter {name}. Install it and run its tests:\n"
         f"  cd {folder} && pip install -e '.[test]' && pytest"
     )
+
+
+def _write_files(folder: Path, files: Iterable[tuple[str, str]]) -> None:
+    """Create a directory with files, given as pairs of path and text."""
+    # A deleted working directory is an error of its own.
+    Path.cwd()
+    path = folder
+    try:
+        folder.mkdir(parents=True)
+        for name, text in files:
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        exists = path == folder and isinstance(error, FileExistsError)
+        reason = "exists" if exists else f"cannot be written: {error.strerror}"
+        raise click.ClickException(
+            f"{path} {reason}; name another directory with --output"
+        ) from error
 
 
 def render_exporter(name: str, transport: str, extension: bool) -> Iterator[tuple[str, str]]:
