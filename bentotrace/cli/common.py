@@ -12,6 +12,7 @@ from attrs import evolve
 
 import bentotrace
 from bentotrace.config.diagnostics import Note
+from bentotrace.config.document import ENVIRONMENT
 from bentotrace.config.load import Config
 from bentotrace.problems import Problem
 
@@ -20,6 +21,7 @@ __all__ = [
     "format_note",
     "format_option",
     "format_problem",
+    "lacks_file",
     "read_config",
     "service_option",
     "style_effect",
@@ -46,7 +48,19 @@ def read_config(file: str | None, service: str | None = None, **overrides: Any) 
     """
     with contextlib.redirect_stdout(sys.stderr):
         config = bentotrace.load_config(file, service=service, **overrides)
-    return evolve(config, notes=(*config.notes, *_slow_patterns(config)))
+    return evolve(config, notes=(*config.notes, *_no_file(config), *_slow_patterns(config)))
+
+
+def lacks_file(config: Config) -> bool:
+    """Return whether no exporter is selected and no file was read that could select one."""
+    options = config.options
+    return config.source == ENVIRONMENT and not (options.exporter_type or options.disabled)
+
+
+def _no_file(config: Config) -> Iterator[Note]:
+    if lacks_file(config):
+        message = "no file was read; name one after the command, or set BENTOTRACE_CONFIG=FILE"
+        yield Note(message, warning=False)
 
 
 def _slow_patterns(config: Config) -> Iterator[Note]:

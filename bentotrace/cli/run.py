@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from bentotrace._files import open_regular
-from bentotrace.cli.common import style_effect
+from bentotrace.cli.common import lacks_file, style_effect
 from bentotrace.cli.viewer import require_viewer, run_with_viewer
 from bentotrace.config.effect import summarize
 from bentotrace.exceptions import BentotraceError
@@ -61,6 +61,8 @@ def run(
     # The viewer's run records everything.
     if config is not None and not show:
         click.echo(f"{config.source}: {style_effect(summarize(config))}", err=True)
+        if lacks_file(config):
+            click.echo("  name a file with --config, or set OTEL_TRACES_EXPORTER=otlp", err=True)
     flag = _isolating_flag(command, program)
     if flag is not None:
         click.echo(

@@ -240,3 +240,11 @@ def test_a_missing_dependency_is_a_mistake_of_the_configuration(run: Run, tmp_pa
 
     assert done.returncode == Verdict.CONFIGURATION.exit_code
     assert "✗ configuration   exporter 'otlp' needs grpc, which is not installed;" in done.stdout
+
+
+@pytest.mark.parametrize("command", ["doctor", "explain", "validate"])
+def test_without_a_file_and_an_exporter_it_says_how_to_name_one(run: Run, command: str) -> None:
+    hint = "note: no file was read; name one after the command, or set BENTOTRACE_CONFIG=FILE"
+
+    assert hint in run(command).stdout
+    assert "no file was read" not in run(command, OTEL_TRACES_EXPORTER="console").stdout

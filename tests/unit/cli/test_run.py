@@ -143,3 +143,16 @@ def test_a_script_whose_python_ignores_it_is_warned_of(run: Run, tmp_path: Path)
 
     assert done.returncode == 0
     assert "leave out -I" in done.stderr
+
+
+@pytest.mark.few_pythons
+def test_without_a_file_and_an_exporter_it_says_how_to_name_one(run: Run) -> None:
+    pytest.importorskip(
+        "opentelemetry.instrumentation.auto_instrumentation",
+        reason="an old OpenTelemetry starts with pkg_resources, which setuptools brought",
+    )
+    done = run("run", "--", sys.executable, "-c", "")
+
+    assert done.returncode == 0
+    hint = "  name a file with --config, or set OTEL_TRACES_EXPORTER=otlp"
+    assert hint in done.stderr.splitlines()
