@@ -8,9 +8,10 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,9 +20,12 @@ from bentotrace.exceptions import BentotraceError
 
 if TYPE_CHECKING:
     from bentotrace.ui.server import Viewer
+    from bentotrace.ui.store import Store
 
-__all__ = ["ui"]
+__all__ = ["load_file", "ui"]
 
+_LOAD_SECONDS = 30.0
+_POLL_SECONDS = 0.05
 _PORT = click.IntRange(0, 65535)
 
 
@@ -105,8 +109,6 @@ def ui(
     if not host.strip():
         raise click.UsageError("--host needs an address, such as 127.0.0.1")
     require_viewer()
-    from bentotrace.ui.database import cannot_use
-    from bentotrace.ui.files import read_file
     from bentotrace.ui.safety import is_loopback
     from bentotrace.ui.server import TAKEN, Settings, Viewer
 
@@ -128,13 +130,10 @@ def ui(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
     with Viewer(settings) as viewer:
-        for file in files:
-            decoded = read_file(Path(file))
-            try:
-                viewer.store.add(decoded.spans).result()
-            except sqlite3.Error as error:
-                raise cannot_use(path, error) from error
-            _print_file(file, decoded)
+        loaded = sum(load_file(file, viewer.store, path) for file in files)
+        kept = viewer.store.counts()["spans"]
+        if kept < loaded:
+            click.echo(f"kept {kept} of {loaded} spans; raise --max-spans", err=True)
         _print_listeners(viewer)
         problems = {listener.name: listener.problem for listener in viewer.listeners}
         if all(problems.values()):
@@ -157,18 +156,14 @@ def ui(
 def _export(trace_id: str, page: Path, path: Path | None, files: tuple[str, ...]) -> int:
     """Write a trace of a store, or of some files, as an HTML file."""
     from bentotrace.ui.database import StoreFile
-    from bentotrace.ui.files import read_file
     from bentotrace.ui.page_file import write_page
     from bentotrace.ui.store import Store
     from bentotrace.ui.values import text
 
-    store = Store(None, sys.maxsize) if path is None else StoreFile(path)
-    with closing(store):
-        for file in files:
-            decoded = read_file(Path(file))
-            if isinstance(store, Store):
-                store.add(decoded.spans).result()
-            _print_file(file, decoded)
+    with closing(Store(None, sys.maxsize) if path is None else StoreFile(path)) as store:
+        if isinstance(store, Store):
+            for file in files:
+                load_file(file, store, None)
         try:
             content = write_page(store, text(trace_id).lower().zfill(32))
         except LookupError:
@@ -182,6 +177,32 @@ def _export(trace_id: str, page: Path, path: Path | None, files: tuple[str, ...]
     return 0
 
 
+def load_file(file: str, store: Store, path: Path | None) -> int:
+    """Add the spans of a file to a store, print how many there are, and return it."""
+    from bentotrace.ui.database import cannot_use
+    from bentotrace.ui.files import read_file
+    from bentotrace.ui.store import StoreFullError
+
+    decoded = read_file(Path(file))
+    end = time.monotonic() + _LOAD_SECONDS
+    while True:
+        try:
+            store.add(decoded.spans).result()
+            break
+        except StoreFullError as error:
+            # Senders already fill the queue, which the store empties.
+            if time.monotonic() > end:
+                reason = "too many spans arrive; stop the programs that send them"
+                raise BentotraceError(f"{file} cannot be loaded: {reason}") from error
+            time.sleep(_POLL_SECONDS)
+        except sqlite3.Error as error:
+            raise cannot_use(path, error) from error
+    refused = f", {decoded.refused} refused: {decoded.reason}" if decoded.refused else ""
+    spans = "1 span" if len(decoded.spans) == 1 else f"{len(decoded.spans)} spans"
+    click.echo(f"{file}: {spans}{refused}")
+    return len(decoded.spans)
+
+
 def _default_store() -> Path:
     try:
         cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -190,12 +211,6 @@ def _default_store() -> Path:
             "there is no home directory; name a file with --store, or use --memory"
         ) from error
     return Path(cache) / "bentotrace" / "ui.sqlite"
-
-
-def _print_file(file: str, decoded: Any) -> None:
-    refused = f", {decoded.refused} refused: {decoded.reason}" if decoded.refused else ""
-    spans = "1 span" if len(decoded.spans) == 1 else f"{len(decoded.spans)} spans"
-    click.echo(f"{file}: {spans}{refused}")
 
 
 def _print_listeners(viewer: Viewer) -> None:

@@ -70,6 +70,8 @@ class Reader(Protocol):
 
 def cannot_use(path: Path | None, error: Exception) -> StoreError:
     """Return the error for what SQLite or the system says about the file."""
+    if path is None:
+        return StoreError("in memory", f"{error}; name a file with --store")
     return StoreError(str(path), f"{error}; name another with --store")
 
 

@@ -179,6 +179,8 @@ class Viewer:
 
     def _listen(self, name: str, kind: str, port: int, sockets: dict[str, socket.socket]) -> int:
         host = self._settings.host
+        # For bytes that are not text, sockets would raise TypeError.
+        host.encode()
         if kind == "udp":
             receiver = UDPReceiver(host, port, self.store)
             self._closers.append(receiver.close)

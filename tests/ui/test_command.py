@@ -9,10 +9,15 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
+
+from bentotrace.cli.ui import load_file
+from bentotrace.ui.files import read_file
+from bentotrace.ui.store import Store
 
 SCRIPT = "import sys; from bentotrace.cli import main; sys.exit(main())"
 PORTS = (
@@ -272,13 +277,38 @@ def test_a_store_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("host", ["nosuchhost.invalid", "a" * 70])
+def test_a_file_waits_until_the_store_has_written_what_arrived(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "t.json").write_text(REQUEST)
+    first = read_file(tmp_path / "t.json").spans[0]
+    spans = [first._replace(span_id=f"{number:016x}") for number in range(60_000)]
+    with closing(Store(None)) as store, ThreadPoolExecutor(1) as pool:
+        # In memory, nothing is written meanwhile.
+        with store.read():
+            store.add(spans)
+            loading = pool.submit(load_file, str(tmp_path / "t.json"), store, None)
+            assert not wait([loading], 0.5).done
+        assert loading.result(30) == 1
+        assert store.counts()["spans"] == 60_001
+    assert capsys.readouterr().out == f"{tmp_path / 't.json'}: 1 span\n"
+
+
+def test_a_file_with_more_spans_than_are_kept_is_reported(tmp_path: Path) -> None:
+    lines = [REQUEST, REQUEST.replace("1" * 32, "4" * 32)]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    with running(tmp_path, "--memory", "--max-spans", "1", "t.jsonl") as (_, printed):
+        assert "kept 1 of 2 spans; raise --max-spans" in printed
+
+
+@pytest.mark.parametrize("host", ["nosuchhost.invalid", "a" * 70, os.fsdecode(b"a\xff")])
 def test_a_host_that_is_not_known_is_the_reason(host: str, tmp_path: Path) -> None:
     done = run(tmp_path, "--memory", "--no-open", "--host", host, *ANY_PORTS)
     assert done.returncode == 1
     assert "there is no page" not in done.stdout
     last = done.stderr.splitlines()[-1]
-    assert last.startswith(f"no port of {host} can be opened: ")
+    shown = host.encode("ascii", "backslashreplace").decode()
+    assert last.startswith(f"no port of {shown} can be opened: ")
 
 
 def test_an_empty_host_is_refused(tmp_path: Path) -> None:
@@ -292,6 +322,13 @@ def test_a_page_without_a_port_says_why(tmp_path: Path) -> None:
         port = str(other.getsockname()[1])
         with running(tmp_path, "--memory", "--port", port) as (_, lines):
             assert "there is no page: another program has it" in lines
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no file has such a name")
+def test_a_store_whose_name_is_no_text_is_shown(tmp_path: Path) -> None:
+    with running(tmp_path, "--store", os.fsdecode(b"a\xff.sqlite")) as (_, lines):
+        send(lines)
+        assert count(lines) == 1
 
 
 def test_an_id_that_is_no_text_is_not_there(tmp_path: Path) -> None:
