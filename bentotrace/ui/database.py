@@ -70,9 +70,10 @@ class Reader(Protocol):
 
 def cannot_use(path: Path | None, error: Exception) -> StoreError:
     """Return the error for what SQLite or the system says about the file."""
+    reason = getattr(error, "strerror", None) or error
     if path is None:
-        return StoreError("in memory", f"{error}; name a file with --store")
-    return StoreError(str(path), f"{error}; name another with --store")
+        return StoreError("in memory", f"{reason}; name a file with --store")
+    return StoreError(str(path), f"{reason}; name another with --store")
 
 
 def real_path(path: Path) -> Path:

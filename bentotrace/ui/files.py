@@ -18,6 +18,7 @@ from bentotrace.ui.values import hex_id, text
 __all__ = ["SpanFileError", "read_file"]
 
 _MAX_FILE = 512 << 20
+_OTHER = "it is not JSON of OTLP, Jaeger or Zipkin"
 
 
 class SpanFileError(BentotraceError):
@@ -53,19 +54,35 @@ def read_file(path: Path) -> Decoded:
     except OSError as error:
         raise SpanFileError(path, error.strerror or str(error)) from error
     except UnreadableError as error:
-        raise SpanFileError(path, str(error)) from error
+        typed = isinstance(error.__cause__, (AttributeError, LookupError, TypeError))
+        raise SpanFileError(path, _OTHER if typed else str(error)) from error
 
 
 def _decode(content: bytes) -> Decoded:
     try:
         return _decode_document(json.loads(content))
-    except json.JSONDecodeError:
-        parts = [
-            _decode_document(json.loads(line)) for line in content.splitlines() if line.strip()
-        ]
+    except json.JSONDecodeError as error:
+        parts = _decode_lines(content, error)
     spans = [span for part in parts for span in part.spans]
     reason = next((part.reason for part in parts if part.reason), "")
     return Decoded(spans, sum(part.refused for part in parts), reason)
+
+
+def _decode_lines(content: bytes, whole: json.JSONDecodeError) -> list[Decoded]:
+    """Decode a document on each line; ``whole`` is why the content is not one document."""
+    parts: list[Decoded] = []
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            document = json.loads(line)
+        except json.JSONDecodeError as error:
+            if not parts:
+                raise UnreadableError(f"it is not JSON: {whole}") from error
+            place = f"line {number}, column {error.colno}"
+            raise UnreadableError(f"it is not JSON on {place}: {error.msg}") from error
+        parts.append(_decode_document(document))
+    return parts
 
 
 def _decode_document(document: Any) -> Decoded:
@@ -79,7 +96,7 @@ def _decode_document(document: Any) -> Decoded:
         return _decode_jaeger(document["data"])
     if isinstance(document, dict) and "spans" in document and "processes" in document:
         return _decode_jaeger([document])
-    raise UnreadableError("it is not JSON of OTLP, Jaeger or Zipkin")
+    raise UnreadableError(_OTHER)
 
 
 def _decode_jaeger(traces: list[Any]) -> Decoded:

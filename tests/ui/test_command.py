@@ -174,7 +174,17 @@ def test_files_of_any_format_are_opened(name: str, content: str, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [("text", "Expecting value"), ("{}", "it is not JSON of OTLP, Jaeger or Zipkin"), (None, "No")],
+    [
+        ("text", "it is not JSON: Expecting value: line 1 column 1"),
+        (
+            '{\n "resourceSpans": [\n {}}',
+            "it is not JSON: Expecting ',' delimiter: line 3 column 4",
+        ),
+        (f"{REQUEST}\n\n{REQUEST[:-1]}", "it is not JSON on line 3, column "),
+        ("{}", "it is not JSON of OTLP, Jaeger or Zipkin"),
+        ('{"data": [1]}', "it is not JSON of OTLP, Jaeger or Zipkin"),
+        (None, "No"),
+    ],
 )
 def test_a_file_that_cannot_be_read_ends_it(
     content: str | None, reason: str, tmp_path: Path
@@ -274,6 +284,14 @@ def test_a_store_that_cannot_be_written_is_explained(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.startswith("the store s cannot be used: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_store_below_a_file_is_explained_without_a_number(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = run(tmp_path, "--no-open", "--store", "file/ui.sqlite", *ANY_PORTS)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert " cannot be used: File exists; name another with --store" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
