@@ -52,6 +52,15 @@ _MAX_DIGITS = 400
 _LATER = r"\A((?:#[^\n]*\n|[^\S\n]*\n)*)%YAML[ \t]+1\.[3-9][0-9]*"
 
 
+# The beginnings of names that other programs accept for a file.
+_UNREAD = {
+    "~": "~ is not expanded here; write the whole path",
+    "file:": "URLs are not read; write a path",
+    "http:": "URLs are not read; download the file",
+    "https:": "URLs are not read; download the file",
+}
+
+
 def read(source: str | os.PathLike[str] | Mapping[str, object] | None) -> Document:
     """Read a configuration.
 
@@ -91,6 +100,8 @@ def _text(name: str) -> str:
     except FileNotFoundError:
         message = "no such file" if name else "the file name is empty; set the variable it is from"
         message += "; standard input is /dev/stdin" if name == "-" else ""
+        for prefix, hint in _UNREAD.items():
+            message += f"; {hint}" if name.startswith(prefix) else ""
         raise _fatal(Position(name), message) from None
     except IsADirectoryError:
         raise _fatal(Position(name), "is a directory; name a YAML file") from None

@@ -214,3 +214,22 @@ def test_a_long_chain_of_merges_is_refused(write: Write) -> None:
 
 def test_a_scalar_without_quotes_keeps_its_text(write: Write) -> None:
     assert read(write("a: 1.10\nb: '2'\n")).plain == {("a",): "1.10"}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("-", "no such file; standard input is /dev/stdin"),
+        ("--", "no such file"),
+        ("~/tracing.yaml", "no such file; ~ is not expanded here; write the whole path"),
+        ("https://h/t.yaml", "no such file; URLs are not read; download the file"),
+        ("file:///tracing.yaml", "no such file; URLs are not read; write a path"),
+    ],
+)
+def test_a_name_that_is_not_read_is_explained(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError) as raised:
+        read(name)
+    assert str(raised.value) == f"{name}: {message}"
