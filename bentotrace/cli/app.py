@@ -14,6 +14,7 @@ import click
 
 from bentotrace._version import __version__
 from bentotrace.exceptions import BentotraceError
+from bentotrace.problems import closest
 
 __all__ = ["run"]
 
@@ -45,6 +46,15 @@ class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names."""
         return list(_COMMANDS)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the subcommand that the first argument names; suggest a similar one."""
+        name = args[0]
+        if name not in _COMMANDS and (near := closest(name, _COMMANDS)):
+            ctx.fail(f"No such command {name!r}; did you mean {near}?")
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a subcommand; None is returned for another name."""

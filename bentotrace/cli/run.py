@@ -57,7 +57,7 @@ def run(
     config = check(command, file, service)
     program = shutil.which(command[0])
     if program is None:
-        raise BentotraceError(f"program {command[0]!r} not found on PATH")
+        raise BentotraceError(_explain_missing(command[0]))
     # The viewer's run records everything.
     if config is not None and not show:
         click.echo(f"{config.source}: {style_effect(summarize(config))}", err=True)
@@ -88,6 +88,18 @@ def run(
         os.execvpe(program, command, environ)
     except OSError as error:
         raise BentotraceError(f"{program} cannot be run: {error.strerror}") from error
+
+
+def _explain_missing(name: str) -> str:
+    """Return why a program cannot be run, and how the command is likely meant."""
+    if not Path(name).is_file():
+        more = "; write its arguments without quotes around all" if " " in name else ""
+        return f"program {name!r} not found on PATH{more}"
+    if name.endswith((".yaml", ".yml")):
+        return f"{name} is not a program; write --config {name} before the program"
+    if name.endswith(".py"):
+        return f"{name} is not executable; write python {name}"
+    return f"{name} is not an executable program; chmod +x makes it one"
 
 
 def _isolating_flag(command: Sequence[str], program: str) -> str | None:

@@ -369,3 +369,11 @@ def test_a_closed_output_does_not_hurt(command: str, code: int, tmp_path: Path) 
         timeout=90,
     )
     assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_a_similar_command_is_suggested(run: Run) -> None:
+    done = run("validat", "x.yaml")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such command 'validat'; did you mean validate?" in done.stderr
+    assert "did you mean" not in run("nothing").stderr

@@ -156,3 +156,33 @@ def test_without_a_file_and_an_exporter_it_says_how_to_name_one(run: Run) -> Non
     assert done.returncode == 0
     hint = "  name a file with --config, or set OTEL_TRACES_EXPORTER=otlp"
     assert hint in done.stderr.splitlines()
+
+
+@pytest.mark.few_pythons
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("good.yaml", "good.yaml is not a program; write --config good.yaml before the program"),
+        ("app.py", "app.py is not executable; write python app.py"),
+        ("app", "app is not an executable program; chmod +x makes it one"),
+        ("gone", "program 'gone' not found on PATH"),
+        (
+            "python app.py",
+            "program 'python app.py' not found on PATH; write its arguments without quotes around "
+            "all",
+        ),
+    ],
+)
+def test_a_program_that_cannot_be_run_is_explained(
+    name: str, message: str, run: Run, tmp_path: Path
+) -> None:
+    pytest.importorskip(
+        "opentelemetry.instrumentation.auto_instrumentation",
+        reason="an old OpenTelemetry starts with pkg_resources, which setuptools brought",
+    )
+    for file in ("app.py", "app"):
+        (tmp_path / file).touch()
+
+    done = run("run", "--", name)
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{message}\n")
