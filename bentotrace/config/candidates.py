@@ -14,7 +14,15 @@ from bentotrace.schema.option import Option, Variable
 from bentotrace.schema.secrets import masked
 from bentotrace.schema.tree import Leaf
 
-__all__ = ["Candidate", "Origin", "check_value", "note_deprecated", "read_variables", "upgrade"]
+__all__ = [
+    "Candidate",
+    "Origin",
+    "check_value",
+    "is_bare_variable",
+    "note_deprecated",
+    "read_variables",
+    "upgrade",
+]
 
 
 class Origin(enum.Enum):
@@ -69,7 +77,14 @@ def check_value(
         value = upgrade(leaf.record, value, source, path, report)
         return Candidate(origin, source, position, leaf.check(value))
     except ValueError as error:
+        if is_bare_variable(value) and "${" not in str(error):
+            error = ValueError(f"{error}; write ${{NAME}} for a variable")
         return Candidate(origin, source, position, None, error)
+
+
+def is_bare_variable(value: object) -> bool:
+    """Return whether a value is ``$NAME``, which a shell would replace."""
+    return isinstance(value, str) and value[:1] == "$" and value[1:].isidentifier()
 
 
 def read_variables(

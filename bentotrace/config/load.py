@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from attrs import evolve, field, frozen
 
+from bentotrace.config.candidates import is_bare_variable
 from bentotrace.config.checks import (
     check_options,
     find_control,
@@ -279,7 +280,8 @@ class _Loader(NamedTuple):
             try:
                 plugin = registry.load(name)
             except (BlockedPluginError, UnknownExporterError) as error:
-                self._problem(common.settings[("exporter_type",)], str(error))
+                hint = "; write ${NAME} for a variable" if is_bare_variable(name) else ""
+                self._problem(common.settings[("exporter_type",)], f"{error}{hint}")
                 continue
             with reading_options(f"exporter {name!r}", plugin.config):
                 exporter = self._exporter(plugin, common)

@@ -56,7 +56,8 @@ _ATTRIBUTES = {
 
 def _attributes(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise ValueError("expected a mapping of attribute names to values")
+        dashes = "; leave out the dashes" if isinstance(value, list) else ""
+        raise ValueError(f"expected a mapping of attribute names to values{dashes}")
     wrong = []
     for name, item in value.items():
         items = item if isinstance(item, (list, tuple)) else [item]
