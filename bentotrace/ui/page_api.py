@@ -3,13 +3,15 @@
 All times and durations are text of whole nanoseconds, since JavaScript's numbers are too short
 for them; integers beyond 2**53 in attributes are text, too. Errors are ``{"error": text}``.
 
-``GET /ui/api/traces?q=QUERY&after=NS&before=NS&limit=N``
+``GET /ui/api/traces?q=QUERY&after=NS&before=NS&next=NEXT&limit=N``
     The newest traces of a query (:mod:`bentotrace.ui.query`):
-    ``{"traces": [SUMMARY], "incomplete": bool}``, where SUMMARY is ``{"trace_id", "start",
+    ``{"traces": [SUMMARY], "incomplete": bool, "next": NEXT}``, where SUMMARY is ``{"trace_id", "start",
     "duration", "spans", "errors", "services": {name: spans}, "root_service", "root_name",
-    "has_root"}``. ``before`` the start of the last one, less 1, gives the next page;
-    further traces that start in the same nanosecond as that one may be on neither page. With
-    conditions of spans in QUERY, the times are compared with the start of the span.
+    "has_root"}``. NEXT is text that leads to the next page, or null on the last one: the start
+    and the id of the last trace. ``before`` the start of that trace, less 1, leads there too, but
+    not to other traces of the same nanosecond. With conditions of spans in QUERY, ``after`` and
+    ``before`` are compared with the start of the span, and a page has the traces that arrived last:
+    one that arrived before them but started later than the last of them is on no page.
 ``GET /ui/api/traces/{trace_id}``
     ``{"trace": SUMMARY, "spans": [SPAN]}`` by start. SPAN has no attributes:
     ``{"id", "span_id", "parent_id", "service", "name", "kind", "start", "duration", "status",
@@ -43,6 +45,7 @@ for them; integers beyond 2**53 in attributes are text, too. Errors are ``{"erro
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,6 +68,7 @@ __all__ = ["page_api_routes"]
 
 # Characters of a value in which a trace's own search finds a text.
 _MAX_FOUND = 1000
+_NEXT = re.compile("([0-9]{1,19})-([0-9a-f]{32})")
 
 
 class _NotFoundError(Exception):
@@ -81,12 +85,14 @@ def page_api_routes(
         search = parse_query(parameters.get("q", ""))._replace(
             after=_integer(parameters, "after"),
             before=_integer(parameters, "before"),
+            follows=_next(parameters),
             limit=_integer(parameters, "limit") or 50,
         )
         found = find_traces(store, search)
         return {
             "traces": [summary(trace) for trace in found.traces],
             "incomplete": found.incomplete,
+            "next": "{0.start}-{0.trace_id}".format(found.traces[-1]) if found.limited else None,
         }
 
     def trace(request: Request) -> Any:
@@ -171,6 +177,16 @@ def _found(value: Any) -> Any:
     if value is None:
         raise _NotFoundError
     return value
+
+
+def _next(parameters: Mapping[str, str]) -> tuple[int, str] | None:
+    value = parameters.get("next", "")
+    if not value:
+        return None
+    matched = _NEXT.fullmatch(value)
+    if matched is None:
+        raise QueryError("next is not the one of a page before")
+    return min(int(matched[1]), (1 << 63) - 1), matched[2]
 
 
 def _integer(parameters: Mapping[str, str], name: str) -> int | None:

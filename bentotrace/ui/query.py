@@ -47,6 +47,7 @@ class Search(NamedTuple):
     """What the spans that are looked for have; None and empty are no condition.
 
     Durations and times are nanoseconds, both ends included. Of several statuses one is enough.
+    ``follows`` is the start and the id of a trace; those that a list has after it are looked for.
     With ``any_case`` the service and the operation may be written in capitals or not.
     """
 
@@ -61,6 +62,7 @@ class Search(NamedTuple):
     after: int | None = None
     before: int | None = None
     trace_id: str | None = None
+    follows: tuple[int, str] | None = None
     limit: int = 20
     any_case: bool = False
 

@@ -22,6 +22,8 @@ _DEADLINE = 5.0
 _MAX_SOURCES = 2000
 _MAX_LIMIT = 2000
 _CHECK_EVERY = 20_000  # steps of SQLite's machine between looks at the clock
+# Greater than the start and the id of every trace.
+_BEFORE_ALL = ((1 << 63) - 1, "g")
 _SHORT_ID = re.compile("[0-9a-fA-F]{16}")
 _WORD = re.compile(r"[^\W_]+")
 _SUMMARY = "trace_id, start, end, spans, errors, services, root_service, root_name, has_root, id"
@@ -44,16 +46,21 @@ class Summary(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The traces of a search, newest first; incomplete when the time for it was over."""
+    """The traces of a search, newest first; incomplete when the time for it was over.
+
+    Traces of one start are ordered by their ids. ``limited`` when there may be more.
+    """
 
     traces: list[Summary]
     incomplete: bool = False
+    limited: bool = False
 
 
 def find_traces(store: Reader, search: Search) -> Found:
     """Find the newest traces in which one span meets every condition."""
     limit = min(max(search.limit, 1), _MAX_LIMIT)
     search = _within_bounds(search)
+    follows = search.follows or _BEFORE_ALL
     with store.read() as connection:
         named = search.trace_id
         # A word of 16 digits may be an id of 64 bits, or any other word.
@@ -70,18 +77,28 @@ def find_traces(store: Reader, search: Search) -> Found:
         if not search.has_span_condition():
             rows = connection.execute(
                 f"SELECT {_SUMMARY} FROM traces WHERE start >= ? AND start <= ? "
-                "ORDER BY start DESC LIMIT ?",
-                (_low(search), _high(search), limit),
+                "AND (start, trace_id) < (?, ?) ORDER BY start DESC, trace_id DESC LIMIT ?",
+                (_low(search), min(_high(search), follows[0]), *follows, limit),
             )
-            return Found([_summary(row) for row in rows])
-        ids: dict[int, None] = {}
+            traces = [_summary(row) for row in rows]
+            return Found(traces, limited=len(traces) == limit)
+        checked: set[int] = set()
+        traces = []
         incomplete = False
         deadline = time.monotonic() + _DEADLINE
         connection.set_progress_handler(lambda: time.monotonic() > deadline, _CHECK_EVERY)
         try:
-            for trace in _matching_traces(connection, search):
-                ids[trace] = None
-                if len(ids) >= limit:
+            for number in _matching_traces(connection, search):
+                if number in checked:
+                    continue
+                checked.add(number)
+                row = connection.execute(
+                    f"SELECT {_SUMMARY} FROM traces WHERE id = ? AND (start, trace_id) < (?, ?)",
+                    (number, *follows),
+                ).fetchone()
+                if row is not None:
+                    traces.append(_summary(row))
+                if len(traces) == limit:
                     break
         except sqlite3.OperationalError as error:
             if "interrupted" not in str(error):
@@ -89,12 +106,8 @@ def find_traces(store: Reader, search: Search) -> Found:
             incomplete = True
         finally:
             connection.set_progress_handler(None, 0)
-        summaries = [
-            _summary(row)
-            for number in ids
-            for row in connection.execute(f"SELECT {_SUMMARY} FROM traces WHERE id = ?", (number,))
-        ]
-    return Found(sorted(summaries, key=lambda trace: -trace.start), incomplete)
+    traces.sort(key=lambda trace: (trace.start, trace.trace_id), reverse=True)
+    return Found(traces, incomplete, limited=len(traces) == limit)
 
 
 def _within_bounds(search: Search) -> Search:

@@ -61,7 +61,7 @@ def test_what_cannot_be_read_is_refused(
 ) -> None:
     response = request_path(viewer.port(receiver), path, body, headers)
     assert response[0] == status, response
-    assert get("/ui/api/traces") == {"traces": [], "incomplete": False}
+    assert get("/ui/api/traces")["traces"] == []
 
 
 def test_what_is_refused_of_a_request_is_counted(viewer: Viewer, request_path: Request) -> None:
@@ -288,3 +288,21 @@ def test_the_page_after_the_start_0_is_empty(
     assert get("/ui/api/traces?before=-1")["traces"] == []
     assert get("/ui/api/traces?q=x&before=-1")["traces"] == []
     assert request_path(viewer.port("page"), "/ui/api/traces?before=-2")[0] == 400
+
+
+@pytest.mark.parametrize("query", ["", "q=operation:x&"])
+def test_pages_have_every_trace_of_one_nanosecond_once(
+    query: str, viewer: Viewer, get: Get, request_path: Request
+) -> None:
+    sent = [f"{number:032x}" for number in range(1, 6)]
+    for trace_id in sent:
+        body = document(traceId=trace_id, startTimeUnixNano="7", endTimeUnixNano="9")
+        assert request_path(viewer.port("otlp_http"), "/v1/traces", body, JSON)[0] == 200
+    page = get(f"/ui/api/traces?{query}limit=2")
+    shown = [page["traces"]]
+    while page["next"] is not None:
+        page = get(f"/ui/api/traces?{query}limit=2&next={page['next']}")
+        shown.append(page["traces"])
+    assert [len(traces) for traces in shown] == [2, 2, 1]
+    assert [trace["trace_id"] for traces in shown for trace in traces] == sent[::-1]
+    assert request_path(viewer.port("page"), "/ui/api/traces?next=7")[0] == 400
