@@ -44,27 +44,46 @@ export function operationName(name) {
   return visible(name) || "(no name)";
 }
 
-const UNITS = [[60e9, "min"], [1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]];
+const UNITS = [[3600e9, "h"], [60e9, "min"], [1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]];
 
-export function duration(nanoseconds) {
+// Digits after the point that show a difference of step; none for what is larger.
+function digitsFor(step, unit) {
+  return Math.max(Math.ceil(Math.log10(unit / step)), 0);
+}
+
+// step: nanoseconds between labels of one axis, which must differ.
+export function duration(nanoseconds, step = Infinity) {
   const value = Number(nanoseconds);
   if (!value) return "0";
   const size = Math.abs(value);
-  const [least, unit] = UNITS.find(([smallest]) => size >= smallest) ?? UNITS[4];
+  // Parts of a minute or an hour are hard to read when they have many digits.
+  const [least, unit] = UNITS.find(([smallest]) => size >= smallest && (smallest <= 1e9 || step * 100 >= smallest))
+    ?? UNITS.at(-1);
   const number = size / least;
-  const digits = number >= 100 || unit === "ns" ? 0 : number >= 10 ? 1 : 2;
+  const usual = number >= 100 || unit === "ns" ? 0 : number >= 10 ? 1 : 2;
+  const digits = Math.max(usual, digitsFor(step, least));
   return `${value < 0 ? "−" : ""}${Number(number.toFixed(digits))} ${unit}`;
 }
 
-export function time(nanoseconds, withDay = false) {
-  const date = new Date(Number(BigInt(nanoseconds) / 1000000n));
+// step: as for duration().
+export function time(nanoseconds, { withDay = false, step = 1e6 } = {}) {
+  // An address may have anything.
+  if (!/^\d+$/.test(nanoseconds)) return "?";
+  const whole = BigInt(nanoseconds);
+  const date = new Date(Number(whole / 1000000n));
   if (Number.isNaN(date.getTime())) return "?";
-  const two = (number, length = 2) => String(number).padStart(length, "0");
+  // Whole milliseconds, microseconds or nanoseconds are read at a glance.
+  const digits = Math.ceil(digitsFor(step, 1e9) / 3) * 3;
+  const part = String(whole % 1000000000n).padStart(9, "0").slice(0, digits);
+  const two = (number) => String(number).padStart(2, "0");
   const clock = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
-    + `.${two(date.getMilliseconds(), 3)}`;
-  const today = date.toDateString() === new Date().toDateString();
-  if (today && !withDay) return clock;
+    + (part && `.${part}`);
+  if (isToday(date) && !withDay) return clock;
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${clock}`;
+}
+
+export function isToday(date) {
+  return date.toDateString() === new Date().toDateString();
 }
 
 // A colour for each service: by its name, unless another one of this tab has that already.

@@ -14,6 +14,7 @@ export class Minimap {
     this.element.addEventListener("pointerdown", (event) => this.start(event));
     this.element.addEventListener("pointermove", (event) => this.move(event));
     this.element.addEventListener("pointerup", (event) => this.end(event));
+    this.element.addEventListener("pointercancel", () => this.leave());
     this.element.addEventListener("dblclick", () => zoomed(0, total));
     new ResizeObserver(() => this.draw()).observe(this.element);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
@@ -48,6 +49,11 @@ export class Minimap {
   }
 
   show(from, to) {
+    this.shown = [from, to];
+    this.mark(from, to);
+  }
+
+  mark(from, to) {
     this.chosen.hidden = from <= 0 && to >= this.total;
     this.chosen.style.insetInlineStart = `${(100 * from) / this.total}%`;
     this.chosen.style.inlineSize = `${(100 * (to - from)) / this.total}%`;
@@ -59,6 +65,7 @@ export class Minimap {
   }
 
   start(event) {
+    if (event.button) return;
     this.element.setPointerCapture(event.pointerId);
     this.began = this.at(event);
   }
@@ -66,13 +73,19 @@ export class Minimap {
   move(event) {
     if (this.began === undefined) return;
     const at = this.at(event);
-    this.show(Math.min(this.began, at), Math.max(this.began, at));
+    this.mark(Math.min(this.began, at), Math.max(this.began, at));
+  }
+
+  leave() {
+    this.began = undefined;
+    this.mark(...this.shown);
   }
 
   end(event) {
+    if (this.began === undefined) return;
     const at = this.at(event);
     const [from, to] = [Math.min(this.began, at), Math.max(this.began, at)];
-    this.began = undefined;
+    this.leave();
     if (to - from > this.total / 200) this.zoomed(from, to);
   }
 }

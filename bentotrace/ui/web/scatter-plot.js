@@ -1,13 +1,16 @@
 // The traces as points: time across, duration (logarithmic) up; dragging chooses a part.
 
 import { go } from "./address.js";
-import { colour, drawing, duration, element, operationName, serviceName, time } from "./format.js";
+import { colour, drawing, duration, element, isToday, operationName, serviceName, time } from "./format.js";
 
 const HEIGHT = 132;
 const LEFT = 52;
 const BOTTOM = 18;
 const TOP = 8;
 const RIGHT = 12;
+// Of the axis' text, wide enough for any font.
+const PER_LETTER = 7;
+const DURATIONS = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 60e9, 600e9, 3600e9, 36e12, 36e13, 36e14, 36e15, 36e16];
 
 export class ScatterPlot {
   // chosen({after, before, shortest, longest}): nanoseconds as BigInt.
@@ -15,10 +18,12 @@ export class ScatterPlot {
     this.chosen = chosen;
     this.traces = [];
     this.svg = drawing("svg", { role: "img", "aria-label": "Durations of the traces over time" });
-    this.element = element("div", { class: "scatter", title: "drag to choose a time and a duration" }, this.svg);
+    this.element = element("div", { class: "scatter", hidden: true, title: "drag to choose a time and a duration" }, this.svg);
     this.element.addEventListener("pointerdown", (event) => this.start(event));
     this.element.addEventListener("pointermove", (event) => this.move(event));
     this.element.addEventListener("pointerup", (event) => this.end(event));
+    // A finger that scrolls the page.
+    this.element.addEventListener("pointercancel", () => this.leave());
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
 
@@ -31,31 +36,30 @@ export class ScatterPlot {
   draw() {
     const width = this.element.clientWidth;
     if (!width || this.traces.length < 2) return;
-    const starts = this.traces.map((trace) => Number(trace.start));
+    // Numbers are exact only after the first start is taken off.
+    const first = this.traces.map((trace) => BigInt(trace.start)).reduce((one, other) => (other < one ? other : one));
+    const starts = this.traces.map((trace) => Number(BigInt(trace.start) - first));
     const took = this.traces.map((trace) => Math.max(Number(trace.duration), 1000));
-    const first = Math.min(...starts);
-    const span = Math.max(Math.max(...starts) - first, 1e6);
+    const span = Math.max(...starts, 1e6);
     const low = Math.floor(Math.log10(Math.min(...took)) * 2) / 2;
     const high = Math.max(Math.ceil((Math.log10(Math.max(...took)) + 0.05) * 2) / 2, low + 1);
     this.scale = { first, span, low, high, width };
-    const across = (start) => LEFT + ((start - first) / span) * (width - LEFT - RIGHT - 8) + 4;
+    const across = (start) => LEFT + (start / span) * (width - LEFT - RIGHT - 8) + 4;
     const up = (value) => HEIGHT - BOTTOM - ((Math.log10(value) - low) / (high - low)) * (HEIGHT - BOTTOM - TOP);
     const parts = [];
-    for (let power = Math.ceil(low); power <= high; power += 1) {
-      const y = up(10 ** power);
+    for (const value of DURATIONS) {
+      if (value < 10 ** low || value > 10 ** high) continue;
+      const y = up(value);
       parts.push(
         drawing("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }),
-        drawing("text", { class: "axis", x: LEFT - 6, y: y + 4, "text-anchor": "end" }, duration(10 ** power)),
+        drawing("text", { class: "axis", x: LEFT - 6, y: y + 4, "text-anchor": "end" }, duration(value)),
       );
     }
-    const marks = width > 700 ? 4 : 2;
-    for (let part = 0; part <= marks; part += 1) {
-      const at = first + (span * part) / marks;
-      parts.push(drawing("text", {
-        class: "axis", x: across(at), y: HEIGHT - 3,
-        "text-anchor": part === 0 ? "start" : part === marks ? "end" : "middle",
-      }, time(BigInt(Math.round(at))).replace(/\.\d+$/, "")));
-    }
+    const labels = this.labels(first, span, width - LEFT - RIGHT);
+    labels.forEach((text, part) => parts.push(drawing("text", {
+      class: "axis", x: across((span * part) / (labels.length - 1)), y: HEIGHT - 3,
+      "text-anchor": part === 0 ? "start" : part === labels.length - 1 ? "end" : "middle",
+    }, text)));
     // The newest are drawn last, above the others; failed ones above all.
     const order = this.traces.map((trace, at) => [trace, at]).reverse()
       .sort(([one], [other]) => Boolean(one.errors) - Boolean(other.errors));
@@ -69,6 +73,17 @@ export class ScatterPlot {
     this.svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     if (this.from) parts.push(this.box);
     this.svg.replaceChildren(...parts);
+  }
+
+  // The times below the plot: all with their day or none, and no more than there is room for.
+  labels(first, span, room) {
+    const withDay = [0, span].some((after) => !isToday(new Date((Number(first) + after) / 1e6)));
+    for (let parts = 4; ; parts -= 1) {
+      const step = span / parts;
+      const texts = Array.from({ length: parts + 1 }, (_, part) =>
+        time(first + BigInt(Math.round(step * part)), { withDay, step }));
+      if (parts === 1 || texts.length * (texts[0].length + 2) * PER_LETTER < room) return texts;
+    }
   }
 
   at(event) {
@@ -93,18 +108,22 @@ export class ScatterPlot {
     })) this.box.setAttribute(name, value);
   }
 
+  leave() {
+    this.from = null;
+    this.box?.remove();
+  }
+
   end(event) {
     if (!this.from) return;
     const [x, y] = this.at(event);
     const [fromX, fromY] = this.from;
-    this.from = null;
-    this.box.remove();
+    this.leave();
     if (Math.abs(x - fromX) < 4 && Math.abs(y - fromY) < 4) {
       if (this.point) go(`/?trace=${this.point}`);
       return;
     }
     const { first, span, low, high, width } = this.scale;
-    const when = (pixel) => BigInt(Math.round(first + ((pixel - LEFT - 4) / (width - LEFT - RIGHT - 8)) * span));
+    const when = (pixel) => first + BigInt(Math.round(((pixel - LEFT - 4) / (width - LEFT - RIGHT - 8)) * span));
     const long = (pixel) => 10 ** (low + ((HEIGHT - BOTTOM - pixel) / (HEIGHT - BOTTOM - TOP)) * (high - low));
     this.chosen({
       after: when(Math.min(x, fromX)), before: when(Math.max(x, fromX)),

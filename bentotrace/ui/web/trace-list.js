@@ -7,6 +7,8 @@ import { colour, duration, element, operationName, place, plural, serviceName, t
 import { ScatterPlot } from "./scatter-plot.js";
 
 const PAGE = 100;
+// The viewer returns no more at once.
+const MOST = 2000;
 const RANGES = { "": "All times", "5m": "Last 5 minutes", "1h": "Last hour", "24h": "Last 24 hours", "7d": "Last 7 days" };
 const SECONDS = { m: 60n, h: 3600n, d: 86400n };
 
@@ -52,7 +54,8 @@ class TraceList extends HTMLElement {
     }, ...Object.entries(RANGES).map(([value, title]) => element("option", { value, selected: value === chosen && !fixed }, title)));
     if (fixed) {
       const [after, before] = [this.given.get("after"), this.given.get("before")];
-      const title = `${after ? time(after) : "…"} to ${before ? time(before) : "…"}`;
+      const step = after && before ? Math.min(Number(before) - Number(after), 1e6) || 1 : 1e6;
+      const title = `${after ? time(after, { step }) : "…"} to ${before ? time(before, { step }) : "…"}`;
       select.append(element("option", { value: "fixed", selected: true, disabled: true }, title));
     }
     return select;
@@ -78,7 +81,7 @@ class TraceList extends HTMLElement {
   }
 
   loadMore() {
-    this.limit += 4 * PAGE;
+    this.limit = Math.min(this.limit + 4 * PAGE, MOST);
     this.load();
   }
 
@@ -114,11 +117,11 @@ class TraceList extends HTMLElement {
     }
   }
 
-  async show({ traces, incomplete }) {
+  async show({ traces, incomplete, next }) {
     const filtered = ["q", "after", "before", "since"].some((name) => this.given.get(name));
     this.note.classList.remove("errors");
     this.note.textContent = plural(traces.length, "trace")
-      + (traces.length === this.limit ? ", the newest" : "")
+      + (next ? ", the newest" : "") + (next && this.limit >= MOST ? "; choose a time range to see others" : "")
       + (incomplete ? "; the search took too long and was ended" : "");
     const longest = Math.max(1, ...traces.map((trace) => Number(trace.duration)));
     const made = new Map();
@@ -132,7 +135,7 @@ class TraceList extends HTMLElement {
     this.made = made;
     arrange(this.rows, [...made.values()].map(({ row }) => row));
     if (focused) made.get(focused)?.row.querySelector("a").focus({ preventScroll: true });
-    this.more.hidden = traces.length < this.limit;
+    this.more.hidden = !next || this.limit >= MOST;
     this.scatter.show(traces);
     if (traces.length) this.empty.replaceChildren();
     else if (filtered && !this.empty.firstChild) this.empty.replaceChildren(nothingFound(true));

@@ -20,5 +20,5 @@ export function markdown(trace, tree) {
   const fence = "`".repeat(Math.max(3, ...lines.flatMap((line) => line.match(/`+/g) ?? []).map((run) => run.length + 1)));
   const title = `${serviceName(trace.root_service)}: ${operationName(trace.root_name)}`.replace(/[\\`*_[\]<>#|&]/g, "\\$&");
   return `**${title}** ${duration(trace.duration)}, ${plural(trace.spans, "span")}, ${plural(trace.errors, "error")}, `
-    + `${time(trace.start, true)}, trace \`${trace.trace_id}\`\n\n${fence}text\n${lines.join("\n")}\n${fence}\n`;
+    + `${time(trace.start, { withDay: true })}, trace \`${trace.trace_id}\`\n\n${fence}text\n${lines.join("\n")}\n${fence}\n`;
 }

@@ -39,7 +39,7 @@ export class Waterfall {
     this.rows = layOut(this.tree.roots, this.collapsed, this.openGroups);
     const at = this.rows.findIndex((row) => row.node === node && !row.group);
     this.selected = at >= 0 ? at : Math.min(this.selected, this.rows.length - 1);
-    this.space.style.blockSize = `${this.rows.length * ROW}px`;
+    this.scroller.style.setProperty("--rows", `${this.rows.length * ROW}px`);
     this.redraw();
   }
 
@@ -54,7 +54,7 @@ export class Waterfall {
     this.to = Math.min(Math.max(to, this.from + 1), this.total);
     const length = this.to - this.from;
     this.ruler.replaceChildren(...[0, 1, 2, 3, 4].map((part) => {
-      const mark = element("span", {}, duration(this.from + (length * part) / 4) || "0");
+      const mark = element("span", {}, duration(this.from + (length * part) / 4, length / 4));
       mark.style.insetInlineStart = `${part * 25}%`;
       return mark;
     }));
