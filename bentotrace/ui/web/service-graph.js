@@ -1,39 +1,44 @@
-// The services as a graph from left to right, drawn as SVG.
+// The services as a graph from left to right, on a narrow screen from top to bottom, drawn as SVG.
 
 import { colour, drawing, duration, element, percent, plural, serviceName } from "./format.js";
 
-const WIDE = 168;
 const HIGH = 46;
-const ACROSS = 150;
-const DOWN = 30;
 const MOST = 60;
+// Sizes of a box, of the room for a call, and of that beside a box; how near its label is to the callee.
+const RIGHTWARD = { wide: 168, room: 150, beside: 30, near: 0.5 };
+const DOWNWARD = { down: true, wide: 118, room: 64, beside: 6, near: 0.75 };
+const LETTER = 7.3;
 
 // services: {name, calls, errors, p50, p95}; calls: {parent, child, calls, errors, p50, p95}.
-export function serviceGraph(all, allCalls, chosen, select) {
+export function serviceGraph(all, allCalls, chosen, select, narrow) {
+  const sizes = narrow ? DOWNWARD : RIGHTWARD;
   const services = all.slice(0, MOST);
   const known = new Set(services.map(({ name }) => name));
   const calls = allCalls.filter(({ parent, child }) => known.has(parent) && known.has(child));
   const layers = layer([...known], calls);
   const places = new Map();
   const tallest = Math.max(...layers.map((names) => names.length));
-  const height = tallest * (HIGH + DOWN) + 10;
-  layers.forEach((names, column) => names.forEach((name, row) => places.set(name, {
-    x: column * (WIDE + ACROSS) + 4,
-    y: 5 + (height - 10 - names.length * (HIGH + DOWN)) / 2 + row * (HIGH + DOWN) + DOWN / 2,
-  })));
-  const width = layers.length * (WIDE + ACROSS) - ACROSS + 8;
+  const along = (narrow ? HIGH : sizes.wide) + sizes.room;
+  const across = (narrow ? sizes.wide : HIGH) + sizes.beside;
+  layers.forEach((names, column) => names.forEach((name, row) => {
+    const way = column * along + 4;
+    const side = ((tallest - names.length) / 2 + row) * across + sizes.beside / 2 + 4;
+    places.set(name, narrow ? { x: side, y: way } : { x: way, y: side });
+  }));
+  const [length, breadth] = [layers.length * along - sizes.room + 8, tallest * across + 8];
+  const [width, height] = narrow ? [breadth, length] : [length, breadth];
   const most = Math.max(1, ...calls.map((call) => call.calls));
   const svg = drawing("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-label": "Services and their calls" },
     drawing("defs", {}, drawing("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto" },
       drawing("path", { d: "M0 0 L8 4 L0 8 z", class: "arrow" }))),
-    ...calls.map((call) => edge(call, places, most)),
-    ...calls.map((call) => edgeLabel(call, places)),
-    ...services.map((service) => box(service, places.get(service.name), chosen, select)));
+    ...calls.map((call) => edge(call, places, most, sizes)),
+    ...calls.map((call) => edgeLabel(call, places, sizes)),
+    ...services.map((service) => box(service, places.get(service.name), chosen, select, sizes)));
   return element("div", { class: "graph", tabindex: "0", role: "region", "aria-label": "Graph of the services" }, svg,
     all.length > MOST ? element("p", { class: "note" }, `The ${MOST} services with the most spans.`) : "");
 }
 
-// Columns: every service right of those that call it; a call that closes a circle is left out.
+// Columns, or rows: every service after those that call it; a call that closes a circle is left out.
 function layer(names, calls) {
   const callers = new Map(names.map((name) => [name, []]));
   for (const { parent, child } of calls) callers.get(child).push(parent);
@@ -64,14 +69,16 @@ function layer(names, calls) {
   return filled;
 }
 
-function edge(call, places, most) {
+function edge(call, places, most, { down, wide }) {
   const from = places.get(call.parent);
   const to = places.get(call.child);
-  const forward = to.x > from.x;
-  const [x1, y1] = [from.x + WIDE, from.y + HIGH / 2];
-  const [x2, y2] = [to.x - (forward ? 2 : 0), to.y + HIGH / 2];
-  const bend = forward ? (x2 - x1) / 2 : 60;
-  const path = `M${x1} ${y1} C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+  const forward = down ? to.y > from.y : to.x > from.x;
+  const before = forward ? 2 : 0;
+  const [x1, y1] = down ? [from.x + wide / 2, from.y + HIGH] : [from.x + wide, from.y + HIGH / 2];
+  const [x2, y2] = down ? [to.x + wide / 2, to.y - before] : [to.x - before, to.y + HIGH / 2];
+  const bend = forward ? (down ? y2 - y1 : x2 - x1) / 2 : 60;
+  const curve = down ? `${x1} ${y1 + bend} ${x2} ${y2 - bend}` : `${x1 + bend} ${y1} ${x2 - bend} ${y2}`;
+  const path = `M${x1} ${y1} C${curve} ${x2} ${y2}`;
   const title = `${serviceName(call.parent)} calls ${serviceName(call.child)} ${counts(call)}; p50 ${duration(call.p50)}, p95 ${duration(call.p95)}`;
   return drawing("g", { class: call.errors ? "edge failed" : "edge", role: "img", "aria-label": title },
     drawing("title", {}, title),
@@ -83,10 +90,10 @@ function counts(call) {
 }
 
 // Above all lines.
-function edgeLabel(call, places) {
+function edgeLabel(call, places, { wide, near }) {
   const from = places.get(call.parent);
   const to = places.get(call.child);
-  const x = (from.x + WIDE + to.x) / 2;
+  const x = from.x + (to.x - from.x) * near + wide / 2;
   const y = (from.y + to.y + HIGH) / 2;
   return drawing("g", { class: "edge-label", "aria-hidden": "true" },
     drawing("text", { x, y: y - 5, "text-anchor": "middle" }, counts(call)),
@@ -94,9 +101,11 @@ function edgeLabel(call, places) {
       `${duration(call.p50)} / ${duration(call.p95)}`));
 }
 
-function box(service, { x, y }, chosen, select) {
+function box(service, { x, y }, chosen, select, { down, wide }) {
   const name = serviceName(service.name);
   const facts = `${plural(service.calls, "span")}${service.errors ? `, ${service.errors} failed` : ""}`;
+  const short = down && service.errors ? `${service.errors} of ${service.calls} failed` : facts;
+  const letters = Math.floor((wide - 20) / LETTER);
   const act = () => select(service.name);
   return drawing("g", {
     class: `box ${colour(service.name)}${service.errors ? " failed" : ""}`, transform: `translate(${x} ${y})`,
@@ -108,9 +117,9 @@ function box(service, { x, y }, chosen, select) {
       act();
     },
   },
-  drawing("rect", { width: WIDE, height: HIGH, rx: 7 }),
+  drawing("rect", { width: wide, height: HIGH, rx: 7 }),
   drawing("rect", { class: "stripe", width: 5, height: HIGH, rx: 2 }),
-  drawing("text", { x: 14, y: 19, class: "name" }, name.length > 20 ? `${name.slice(0, 19)}…` : name),
-  drawing("text", { x: 14, y: 36, class: "quiet" }, facts),
+  drawing("text", { x: 14, y: 19, class: "name" }, name.length > letters ? `${name.slice(0, letters - 1)}…` : name),
+  drawing("text", { x: 14, y: 36, class: "quiet" }, short),
   drawing("title", {}, name));
 }

@@ -8,13 +8,17 @@ import { serviceGraph } from "./service-graph.js";
 import { sortable } from "./sortable.js";
 
 const PAUSE = 5000;
+const NARROW = matchMedia("(max-width: 48rem)");
 
 class ServicesView extends HTMLElement {
   connectedCallback() {
+    this.turned = () => this.load();
+    NARROW.addEventListener("change", this.turned);
     this.load();
   }
 
   disconnectedCallback() {
+    NARROW.removeEventListener("change", this.turned);
     clearTimeout(this.waiting);
     this.gone = true;
   }
@@ -45,7 +49,7 @@ class ServicesView extends HTMLElement {
         element("h1", {}, "Services"),
         element("p", { class: "facts" }, `The newest ${plural(traces, "trace")}, over ${duration(seconds * 1e9)}`)),
       serviceGraph(services, calls, chosen,
-        (service) => go(service === chosen ? "/?services=" : address({ services: service }))),
+        (service) => go(service === chosen ? "/?services=" : address({ services: service })), NARROW.matches),
       element("h2", {}, chosen ? `Operations of ${serviceName(chosen)}` : "Operations",
         chosen ? element("a", { class: "button", href: "/?services=", "data-link": true }, "All services") : ""),
       table(shown, Math.max(seconds, 1)),

@@ -29,7 +29,7 @@ export function sortable(label, columns, rows, at, open) {
     for (const row of rows.toSorted(compare)) {
       body.append(element(
         "tr", open ? { class: "opens", onclick: (event) => event.target.closest("a, button") || open(row) } : {},
-        ...columns.map((column) => element("td", { class: column.text ? "" : "number" }, column.show(row))),
+        ...columns.map((column) => element("td", { class: column.text ? "" : "number", "data-title": column.title }, column.show(row))),
       ));
     }
   };
