@@ -2,7 +2,7 @@
 
 ``service:iris operation:"GET /x" kind:server status:error duration>100ms http.route=/x words``:
 every condition holds for one and the same span of a trace. A word matches the beginning of a word
-in the span's name, events and text attributes.
+in the span's name, events and text attributes. ``trace.duration`` is the one of the whole trace.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _CONDITION = re.compile(
     r"""(?P<operator>!=|>=|<=|=|>|<|:)"""
     r"""(?P<value>"(?:[^"\\]|\\.)*"|[^\s"]\S*)|(?P<text>"(?:[^"\\]|\\.)*"|\S+)"""
 )
+_DURATIONS = {"duration": "", "trace.duration": "trace_"}
 _MAX_QUERY = 4000
 
 
@@ -46,7 +47,8 @@ class Comparison(NamedTuple):
 class Search(NamedTuple):
     """What the spans that are looked for have; None and empty are no condition.
 
-    Durations and times are nanoseconds, both ends included. Of several statuses one is enough.
+    Durations and times are nanoseconds, both ends included; ``trace_shortest`` and
+    ``trace_longest`` are of the whole trace. Of several statuses one is enough.
     ``follows`` is the start and the id of a trace; those that a list has after it are looked for.
     With ``any_case`` the service and the operation may be written in capitals or not.
     """
@@ -59,6 +61,8 @@ class Search(NamedTuple):
     words: Sequence[str] = ()
     shortest: int = 0
     longest: int | None = None
+    trace_shortest: int = 0
+    trace_longest: int | None = None
     after: int | None = None
     before: int | None = None
     trace_id: str | None = None
@@ -105,8 +109,8 @@ def parse_query(query: str) -> Search:
             words.append(_unquote(matched["text"]))
             continue
         key, operator, value = matched["key"], matched["operator"], _unquote(matched["value"])
-        if key == "duration" and operator != "!=":
-            _add_duration(fields, operator, value)
+        if key in _DURATIONS and operator != "!=":
+            _add_duration(fields, _DURATIONS[key], operator, value)
         elif key in _READERS and operator in (":", "="):
             fields.update(_READERS[key](value))
         elif operator == ":":
@@ -126,12 +130,12 @@ def _unquote(text: str) -> str:
     return text
 
 
-def _add_duration(fields: dict[str, Any], operator: str, value: str) -> None:
+def _add_duration(fields: dict[str, Any], of: str, operator: str, value: str) -> None:
     nanoseconds = parse_duration(value)
     if operator in (">", ">=", "=", ":"):
-        fields["shortest"] = nanoseconds + (operator == ">")
+        fields[f"{of}shortest"] = nanoseconds + (operator == ">")
     if operator in ("<", "<=", "=", ":"):
-        fields["longest"] = max(nanoseconds - (operator == "<"), 0)
+        fields[f"{of}longest"] = max(nanoseconds - (operator == "<"), 0)
 
 
 def _choice(name: str, choices: Mapping[str, int], value: str) -> int:

@@ -22,8 +22,10 @@ _DEADLINE = 5.0
 _MAX_SOURCES = 2000
 _MAX_LIMIT = 2000
 _CHECK_EVERY = 20_000  # steps of SQLite's machine between looks at the clock
+_MAX = (1 << 63) - 1
 # Greater than the start and the id of every trace.
-_BEFORE_ALL = ((1 << 63) - 1, "g")
+_BEFORE_ALL = (_MAX, "g")
+_OF_TRACE = "(start, trace_id) < (?, ?) AND end - start >= ? AND end - start <= ?"
 _SHORT_ID = re.compile("[0-9a-fA-F]{16}")
 _WORD = re.compile(r"[^\W_]+")
 _SUMMARY = "trace_id, start, end, spans, errors, services, root_service, root_name, has_root, id"
@@ -61,6 +63,8 @@ def find_traces(store: Reader, search: Search) -> Found:
     limit = min(max(search.limit, 1), _MAX_LIMIT)
     search = _within_bounds(search)
     follows = search.follows or _BEFORE_ALL
+    longest = _MAX if search.trace_longest is None else search.trace_longest
+    of_trace = (*follows, search.trace_shortest, longest)
     with store.read() as connection:
         named = search.trace_id
         # A word of 16 digits may be an id of 64 bits, or any other word.
@@ -77,8 +81,8 @@ def find_traces(store: Reader, search: Search) -> Found:
         if not search.has_span_condition():
             rows = connection.execute(
                 f"SELECT {_SUMMARY} FROM traces WHERE start >= ? AND start <= ? "
-                "AND (start, trace_id) < (?, ?) ORDER BY start DESC, trace_id DESC LIMIT ?",
-                (_low(search), min(_high(search), follows[0]), *follows, limit),
+                f"AND {_OF_TRACE} ORDER BY start DESC, trace_id DESC LIMIT ?",
+                (_low(search), min(_high(search), follows[0]), *of_trace, limit),
             )
             traces = [_summary(row) for row in rows]
             return Found(traces, limited=len(traces) == limit)
@@ -93,8 +97,8 @@ def find_traces(store: Reader, search: Search) -> Found:
                     continue
                 checked.add(number)
                 row = connection.execute(
-                    f"SELECT {_SUMMARY} FROM traces WHERE id = ? AND (start, trace_id) < (?, ?)",
-                    (number, *follows),
+                    f"SELECT {_SUMMARY} FROM traces WHERE id = ? AND {_OF_TRACE}",
+                    (number, *of_trace),
                 ).fetchone()
                 if row is not None:
                     traces.append(_summary(row))
@@ -115,6 +119,8 @@ def _within_bounds(search: Search) -> Search:
     longest, after, before = search.longest, search.after, search.before
     return search._replace(
         shortest=clamp(search.shortest),
+        trace_shortest=clamp(search.trace_shortest),
+        trace_longest=None if search.trace_longest is None else clamp(search.trace_longest),
         longest=None if longest is None else clamp(longest),
         after=None if after is None else clamp(after),
         before=before if before is None or before < 0 else clamp(before),
@@ -344,4 +350,4 @@ def _low(search: Search) -> int:
 
 
 def _high(search: Search) -> int:
-    return (1 << 63) - 1 if search.before is None else search.before
+    return _MAX if search.before is None else search.before

@@ -14,7 +14,7 @@ _MOST = 50
 _SAMPLE = 400
 _REACH = 100_000
 _LONGEST = 200
-_KEYS = ("service:", "operation:", "kind:", "status:", "duration>", "trace:")
+_KEYS = ("service:", "operation:", "kind:", "status:", "duration>", "trace.duration>", "trace:")
 _FIXED = {"kind": KINDS[1:], "status": ("unset", "ok", "error"), "trace": ()}
 _COLUMNS = {"service": "service", "operation": "name"}
 

@@ -376,3 +376,13 @@ def test_a_sender_that_leaves_does_not_stop_the_writer(store: Store) -> None:
         pool.submit(lambda: asyncio.run(leave())).result(10)
     store.add([span(2)]).result(5)
     assert found(store, "") == [2, 1]
+
+
+def test_a_search_may_ask_for_the_duration_of_the_whole_trace(store: Store) -> None:
+    long, short = 900_000_000, 3_000_000
+    store.add([span(1, duration=long), span(1, 2, 1, duration=short), span(2, duration=short)])
+    store.add([span(3, duration=long)]).result(5)
+    assert found(store, "duration<5ms") == [2, 1]
+    assert found(store, "trace.duration<5ms") == [2]
+    assert found(store, "duration<5ms trace.duration>5ms") == [1]
+    assert found(store, "trace.duration>=900ms trace.duration<=900ms") == [3, 1]

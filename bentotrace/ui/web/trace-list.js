@@ -2,7 +2,6 @@
 
 import { address, go, parameters } from "./address.js";
 import { get } from "./api.js";
-import { nothingFound, nothingYet } from "./empty-state.js";
 import { colour, duration, element, operationName, place, plural, serviceName, time } from "./format.js";
 import { ScatterPlot } from "./scatter-plot.js";
 
@@ -26,7 +25,7 @@ class TraceList extends HTMLElement {
     this.given = parameters();
     this.query = this.given.get("q") ?? "";
     this.paused = false;
-    this.limit = PAGE;
+    this.limit = this.kept?.limit ?? PAGE;
     this.made = new Map();
     this.marked = new Set();
     this.pause = element("button", { "aria-pressed": "false", onclick: () => this.toggle() }, "Pause");
@@ -43,6 +42,25 @@ class TraceList extends HTMLElement {
 
   disconnectedCallback() {
     this.gone = true;
+  }
+
+  // What the list has in sight, for the way back to it.
+  left() {
+    return { limit: this.limit, top: scrollY, id: this.focused() };
+  }
+
+  focused() {
+    return this.rows.contains(document.activeElement) ? document.activeElement.closest("li")?.dataset.id : null;
+  }
+
+  // As it was when the list was left.
+  comeBack() {
+    const { top, id } = this.kept;
+    this.kept = null;
+    scrollTo(0, top);
+    const link = this.made.get(id)?.row.querySelector("a");
+    link?.focus({ preventScroll: true });
+    link?.scrollIntoView({ block: "nearest" });
   }
 
   range() {
@@ -63,9 +81,11 @@ class TraceList extends HTMLElement {
 
   // A part of the scatter: its time range, and its durations as conditions.
   choose({ after, before, shortest, longest }) {
-    const rest = this.query.replace(/(^|\s)duration[<>]=?\S+/g, "").trim();
-    const text = (nanoseconds) => `${Math.round(nanoseconds / 1000)}us`;
-    const query = `${rest} duration>=${text(shortest)} duration<=${text(longest)}`.trim();
+    const rest = this.query.replace(/(^|\s)trace\.duration[<>]=?\S+/g, "").trim();
+    const whole = (nanoseconds) => Math.round(nanoseconds / 1000);
+    // The plot shows shorter traces as if they took 1 µs.
+    const least = whole(shortest) > 1 ? `trace.duration>=${whole(shortest)}us ` : "";
+    const query = `${rest} ${least}trace.duration<=${whole(longest)}us`.trim();
     go(address({ q: query, after, before }));
   }
 
@@ -130,16 +150,18 @@ class TraceList extends HTMLElement {
       const before = this.made.get(trace.trace_id);
       made.set(trace.trace_id, before?.content === content ? before : { content, row: this.row(trace, longest) });
     }
-    const focused = this.rows.contains(document.activeElement)
-      ? document.activeElement.closest("li")?.dataset.id : null;
+    const focused = this.focused();
     this.made = made;
     arrange(this.rows, [...made.values()].map(({ row }) => row));
     if (focused) made.get(focused)?.row.querySelector("a").focus({ preventScroll: true });
     this.more.hidden = !next || this.limit >= MOST;
     this.scatter.show(traces);
+    if (this.kept) this.comeBack();
     if (traces.length) this.empty.replaceChildren();
-    else if (filtered && !this.empty.firstChild) this.empty.replaceChildren(nothingFound(true));
-    else if (!this.empty.firstChild) this.empty.replaceChildren(await nothingYet());
+    else if (!this.empty.firstChild) {
+      const { nothingFound, nothingYet } = await import("./empty-state.js");
+      this.empty.replaceChildren(filtered ? nothingFound(this.query) : await nothingYet());
+    }
   }
 
   mark(traceId) {
