@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bentotrace.ui.database import Reader
@@ -21,6 +22,8 @@ __all__ = ["Found", "Summary", "find_traces", "read_span", "read_spans", "read_s
 _DEADLINE = 5.0
 _MAX_SOURCES = 2000
 _MAX_LIMIT = 2000
+# A store in memory cannot be written while it is read.
+_ROWS_AT_ONCE = 5000
 _CHECK_EVERY = 20_000  # steps of SQLite's machine between looks at the clock
 _MAX = (1 << 63) - 1
 # Greater than the start and the id of every trace.
@@ -86,30 +89,27 @@ def find_traces(store: Reader, search: Search) -> Found:
             )
             traces = [_summary(row) for row in rows]
             return Found(traces, limited=len(traces) == limit)
-        checked: set[int] = set()
-        traces = []
-        incomplete = False
-        deadline = time.monotonic() + _DEADLINE
-        connection.set_progress_handler(lambda: time.monotonic() > deadline, _CHECK_EVERY)
-        try:
-            for number in _matching_traces(connection, search):
-                if number in checked:
-                    continue
-                checked.add(number)
-                row = connection.execute(
-                    f"SELECT {_SUMMARY} FROM traces WHERE id = ? AND {_OF_TRACE}",
-                    (number, *of_trace),
-                ).fetchone()
-                if row is not None:
-                    traces.append(_summary(row))
-                if len(traces) == limit:
-                    break
-        except sqlite3.OperationalError as error:
-            if "interrupted" not in str(error):
-                raise
-            incomplete = True
-        finally:
-            connection.set_progress_handler(None, 0)
+    checked: set[int] = set()
+    traces = []
+    incomplete = False
+    try:
+        for numbers in _matching_traces(store, search, time.monotonic() + _DEADLINE):
+            with store.read() as connection:
+                for number in numbers:
+                    if number in checked or len(traces) == limit:
+                        continue
+                    checked.add(number)
+                    traces += connection.execute(
+                        f"SELECT {_SUMMARY} FROM traces WHERE id = ? AND {_OF_TRACE}",
+                        (number, *of_trace),
+                    ).fetchall()
+            if len(traces) == limit:
+                break
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+        incomplete = True
+    traces = [_summary(row) for row in traces]
     traces.sort(key=lambda trace: (trace.start, trace.trace_id), reverse=True)
     return Found(traces, incomplete, limited=len(traces) == limit)
 
@@ -127,11 +127,56 @@ def _within_bounds(search: Search) -> Search:
     )
 
 
-def _matching_traces(connection: sqlite3.Connection, search: Search) -> Iterator[int]:
-    """Give the trace of every span that matches, the span that came last first."""
-    match = _match(connection, search)
-    if match is None:
-        return
+def _matching_traces(store: Reader, search: Search, deadline: float) -> Iterator[list[int]]:
+    """Give the traces of the spans that match, some at once, the span that came last first."""
+    with _read_until(store, deadline) as connection:
+        match = _match(connection, search)
+        if match is None:
+            return
+        segments = connection.execute(
+            "SELECT number FROM segments WHERE end >= ? AND start <= ? ORDER BY number DESC",
+            (_low(search), _high(search)),
+        ).fetchall()
+    where, values = _conditions(search)
+    for (segment,) in segments:
+        end = (segment + 1) * SEGMENT
+        source = f"text_{segment} CROSS JOIN spans ON spans.id = text_{segment}.rowid"
+        number = f"text_{segment}.rowid" if match else "id"
+        query = (
+            f"SELECT {number}, trace, detail, source FROM {source if match else 'spans'} "
+            f"WHERE {number} >= ? AND {number} < ? AND {where} "
+            f"{f'AND text_{segment} MATCH ? ' if match else ''}ORDER BY {number} DESC LIMIT ?"
+        )
+        terms = [match] if match else []
+        while True:
+            with _read_until(store, deadline) as connection:
+                kept = "SELECT 1 FROM segments WHERE number = ?"
+                if connection.execute(kept, (segment,)).fetchone() is None:
+                    break
+                limits = (segment * SEGMENT, end, *values, *terms, _ROWS_AT_ONCE)
+                rows = connection.execute(query, limits).fetchall()
+                checker = _AttributeChecker(connection, search.attributes)
+                found = [row[1] for row in rows if checker.matches(row[2], row[3])]
+            yield found
+            if len(rows) < _ROWS_AT_ONCE:
+                break
+            end = rows[-1][0]
+            # A lock goes to whoever asks first: without a pause the writer would not get it.
+            time.sleep(0.001)
+
+
+@contextlib.contextmanager
+def _read_until(store: Reader, deadline: float) -> Iterator[sqlite3.Connection]:
+    with store.read() as connection:
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, _CHECK_EVERY)
+        try:
+            yield connection
+        finally:
+            connection.set_progress_handler(None, 0)
+
+
+def _conditions(search: Search) -> tuple[str, list[Any]]:
+    """Return the conditions on the columns of spans."""
     conditions = ["spans.start >= ?", "spans.start <= ?"]
     values: list[Any] = [_low(search), _high(search)]
     for column, value in (
@@ -146,30 +191,7 @@ def _matching_traces(connection: sqlite3.Connection, search: Search) -> Iterator
     if search.statuses:
         conditions.append(f"status IN ({', '.join('?' * len(search.statuses))})")
         values += search.statuses
-    where = " AND ".join(conditions)
-    wanted = "trace, detail, source" if search.attributes else "trace"
-    segments = connection.execute(
-        "SELECT number FROM segments WHERE end >= ? AND start <= ? ORDER BY number DESC",
-        (_low(search), _high(search)),
-    ).fetchall()
-    for (segment,) in segments:
-        if match:
-            rows = connection.execute(
-                f"SELECT {wanted} FROM text_{segment} CROSS JOIN spans "
-                f"ON spans.id = text_{segment}.rowid WHERE text_{segment} MATCH ? AND {where} "
-                f"ORDER BY text_{segment}.rowid DESC",
-                (match, *values),
-            )
-        else:
-            rows = connection.execute(
-                f"SELECT {wanted} FROM spans WHERE id >= ? AND id < ? AND {where} ORDER BY id DESC",
-                (segment * SEGMENT, (segment + 1) * SEGMENT, *values),
-            )
-        if search.attributes:
-            checker = _AttributeChecker(connection, search.attributes)
-            yield from (row[0] for row in rows if checker.matches(row[1], row[2]))
-        else:
-            yield from (row[0] for row in rows)
+    return " AND ".join(conditions), values
 
 
 def _match(connection: sqlite3.Connection, search: Search) -> str | None:
@@ -221,12 +243,14 @@ def _sources_with(connection: sqlite3.Connection, part: str) -> list[str]:
 class _AttributeChecker:
     """Compares attributes of spans, of their events and of their resources."""
 
-    def __init__(self, connection: sqlite3.Connection, comparisons: Iterable[Comparison]) -> None:
+    def __init__(self, connection: sqlite3.Connection, comparisons: Sequence[Comparison]) -> None:
         self._connection = connection
         self._comparisons = comparisons
         self._resources: dict[int, dict[str, Any]] = {}
 
     def matches(self, detail: str, source: int) -> bool:
+        if not self._comparisons:
+            return True
         parsed = json.loads(detail)
         places = [parsed[0], self._resource(source)]
         names = set()

@@ -108,7 +108,10 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for reading; a file's readers block nobody."""
+        """Lend a connection for reading; everything read is of one moment.
+
+        A file's readers block nobody; with memory, nothing is written meanwhile.
+        """
         if self._path is None:
             with self._read_lock:
                 yield self._connection
@@ -119,8 +122,10 @@ class Store:
             uri = f"{self._path.as_uri()}?mode=ro"
             connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
         try:
+            connection.execute("BEGIN")
             yield connection
         finally:
+            connection.rollback()
             with self._queued_lock:
                 kept = not self._closed
                 if kept:
