@@ -5,13 +5,14 @@ for them; integers beyond 2**53 in attributes are text, too. Errors are ``{"erro
 
 ``GET /ui/api/traces?q=QUERY&after=NS&before=NS&next=NEXT&limit=N``
     The newest traces of a query (:mod:`bentotrace.ui.query`):
-    ``{"traces": [SUMMARY], "incomplete": bool, "next": NEXT}``, where SUMMARY is ``{"trace_id", "start",
-    "duration", "spans", "errors", "services": {name: spans}, "root_service", "root_name",
-    "has_root"}``. NEXT is text that leads to the next page, or null on the last one: the start
-    and the id of the last trace. ``before`` the start of that trace, less 1, leads there too, but
-    not to other traces of the same nanosecond. With conditions of spans in QUERY, ``after`` and
-    ``before`` are compared with the start of the span, and a page has the traces that arrived last:
-    one that arrived before them but started later than the last of them is on no page.
+    ``{"traces": [SUMMARY], "incomplete": bool, "next": NEXT}``, where SUMMARY is ``{"trace_id",
+    "start", "duration", "spans", "errors", "services": {name: spans}, "root_service",
+    "root_name", "has_root"}``. NEXT is text that leads to the next page, or null on the last one:
+    the start and the id of the last trace. ``before`` the start of that trace, less 1, leads there
+    too, but not to other traces of the same nanosecond. With conditions of spans in QUERY,
+    ``after`` and ``before`` are compared with the start of the span, and a page has the traces
+    that arrived last: one that arrived before them but started later than the last of them is on
+    no page.
 ``GET /ui/api/traces/{trace_id}``
     ``{"trace": SUMMARY, "spans": [SPAN]}`` by start. SPAN has no attributes:
     ``{"id", "span_id", "parent_id", "service", "name", "kind", "start", "duration", "status",

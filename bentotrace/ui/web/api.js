@@ -18,7 +18,8 @@ function token() {
 function request(path, options = {}) {
   const known = token();
   const headers = known ? { Authorization: `Bearer ${known}` } : {};
-  return fetch(path, { ...options, headers, cache: "no-store" });
+  return fetch(path, { ...options, headers, cache: "no-store" })
+    .catch(() => { throw new Error("The viewer does not respond. Is it still running?"); });
 }
 
 export async function get(path, options) {
@@ -30,7 +31,7 @@ export async function get(path, options) {
   if (response.headers.get("content-type")?.startsWith("application/json")) {
     const content = await response.json();
     if (response.ok) return content;
-    throw new Error(content.error ?? response.statusText);
+    throw Object.assign(new Error(content.error ?? response.statusText), { status: response.status });
   }
   throw new Error((await response.text()).trim() || response.statusText);
 }

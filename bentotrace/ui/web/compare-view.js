@@ -2,6 +2,7 @@
 
 import { address, go } from "./address.js";
 import { get } from "./api.js";
+import { notShown } from "./not-shown.js";
 import { colour, duration, element, operationName, place, plural, serviceName, time } from "./format.js";
 import { sortable } from "./sortable.js";
 import { buildTree, merge } from "./tree.js";
@@ -22,7 +23,7 @@ class CompareView extends HTMLElement {
       const shown = other ? compare(one, other) : await choose(one);
       if (!this.gone) this.replaceChildren(...shown);
     } catch (error) {
-      this.replaceChildren(element("p", { class: "empty" }, error.message));
+      this.replaceChildren(notShown("The traces cannot be compared", error));
     }
   }
 }

@@ -1,14 +1,22 @@
 // What to do while there is nothing to show.
 
-import { address } from "./address.js";
+import { address, parameters } from "./address.js";
 import { get } from "./api.js";
-import { copy, element } from "./format.js";
+import { copy, element, visible } from "./format.js";
 
-export function nothingFound(filtered) {
+const KEYS = ["service", "operation", "kind", "status", "duration", "trace", "trace.duration"];
+
+export function nothingFound(query) {
+  // Only the keys above have a colon; anything else with one was searched as words.
+  const [, key, value] = [...query.matchAll(/(?<=^|\s)([^\s"=<>!:]+):([^\s/]\S*)/g)]
+    .find(([, each]) => !KEYS.includes(each)) ?? [];
   return element("div", { class: "empty" },
     element("h2", {}, "No trace matches"),
     element("p", {}, "One span must meet every condition of the search, in the time range."),
-    filtered ? element("p", {}, element("a", { href: address({}), "data-link": true }, "Show all traces")) : "");
+    key ? element("p", {}, "To search an attribute, write = instead of the colon: ",
+      element("a", { href: address({ q: query.replace(`${key}:`, `${key}=`) }, parameters()), "data-link": true, class: "code" },
+        visible(`${key}=${value}`))) : "",
+    element("p", {}, element("a", { href: address({}), "data-link": true }, "Show all traces")));
 }
 
 export async function nothingYet() {

@@ -121,21 +121,34 @@ export function quoted(value) {
   return /^[^\s"\\]+$/.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
 }
 
-export async function copy(text, button) {
-  if (navigator.clipboard) await navigator.clipboard.writeText(text);
-  else copyOldWay(text);
+// Runs what a button does, and shows in the button that it is done, or why it is not.
+export async function run(button, action, done) {
   const before = button.dataset.before ?? button.textContent;
   button.dataset.before = before;
-  button.textContent = before.length < 3 ? "✓" : "Copied";
-  setTimeout(() => { button.textContent = before; }, 1200);
+  let shown = done ?? before;
+  await action().catch((error) => { shown = error.message; });
+  button.textContent = shown;
+  clearTimeout(button.waiting);
+  button.waiting = setTimeout(() => { button.textContent = before; }, 2000);
 }
 
-// Browsers have no clipboard for pages of another host without TLS.
+// text: or a function that reads it.
+export function copy(text, button) {
+  return run(button, async () => write(typeof text === "function" ? await text() : text), "Copied");
+}
+
+// Browsers have no clipboard for pages of another host without TLS, and may refuse to write to it.
+async function write(text) {
+  if (navigator.clipboard && await navigator.clipboard.writeText(text).then(() => true, () => false)) return;
+  if (!copyOldWay(text)) throw new Error("The browser refused to copy.");
+}
+
 function copyOldWay(text) {
   const area = element("textarea", { class: "probe" });
   area.value = text;
   document.body.append(area);
   area.select();
-  document.execCommand("copy");
+  const copied = document.execCommand("copy");
   area.remove();
+  return copied;
 }

@@ -10,7 +10,7 @@ const TOP = 8;
 const RIGHT = 12;
 // Of the axis' text, wide enough for any font.
 const PER_LETTER = 7;
-const DURATIONS = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 60e9, 600e9, 3600e9, 36e12, 36e13, 36e14, 36e15, 36e16];
+const DURATIONS = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 60e9, 600e9, 3600e9, 36e12, 36e13];
 
 export class ScatterPlot {
   // chosen({after, before, shortest, longest}): nanoseconds as BigInt.

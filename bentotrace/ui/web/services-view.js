@@ -3,6 +3,7 @@
 import { address, go, parameters } from "./address.js";
 import { get } from "./api.js";
 import { nothingYet } from "./empty-state.js";
+import { notShown } from "./not-shown.js";
 import { colour, drawing, duration, element, operationName, percent, plural, quoted, serviceName } from "./format.js";
 import { serviceGraph } from "./service-graph.js";
 import { sortable } from "./sortable.js";
@@ -37,7 +38,7 @@ class ServicesView extends HTMLElement {
       const shown = found.operations.length ? this.show(found) : [await nothingYet()];
       if (!this.gone) this.replaceChildren(...shown);
     } catch (error) {
-      this.replaceChildren(element("p", { class: "empty" }, error.message));
+      this.replaceChildren(notShown("The services cannot be shown", error));
     }
   }
 

@@ -2,7 +2,7 @@
 
 import { address } from "./address.js";
 import { download, get, saved } from "./api.js";
-import { colour, copy, duration, element, operationName, percent, plural, quoted, serviceName, time, visible } from "./format.js";
+import { colour, copy, duration, element, operationName, percent, plural, quoted, run, serviceName, time, visible } from "./format.js";
 
 // node: of buildTree(); path: of the span's request.
 export function details(span, trace, node, path) {
@@ -32,7 +32,7 @@ export function details(span, trace, node, path) {
       trace: span.trace_id, span: span.span_id, parent: span.parent_id, state: span.trace_state,
     })),
     shortened ? element("button", {
-      onclick: () => download(`span-${span.span_id}.json`, `${path}?full=1`),
+      onclick: (event) => run(event.currentTarget, () => download(`span-${span.span_id}.json`, `${path}?full=1`)),
     }, "Download with complete values") : "",
   ].filter((item) => item !== "");
 }

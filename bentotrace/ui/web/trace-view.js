@@ -2,8 +2,9 @@
 
 import { address, parameters, replace } from "./address.js";
 import { download, get, saved } from "./api.js";
-import { colour, copy, duration, element, operationName, percent, plural, serviceName, time } from "./format.js";
+import { colour, copy, duration, element, operationName, percent, plural, run, serviceName, time } from "./format.js";
 import { flameGraph } from "./flame-graph.js";
+import { notShown } from "./not-shown.js";
 import { operationsTable } from "./operations-table.js";
 import { details } from "./span-details.js";
 import { markdown } from "./trace-text.js";
@@ -39,9 +40,7 @@ class TraceView extends HTMLElement {
       this.trace = trace;
       this.tree = buildTree(spans);
     } catch (error) {
-      this.replaceChildren(element("div", { class: "empty" },
-        element("h2", {}, "This trace is not here"), element("p", {}, error.message),
-        element("p", {}, element("a", { href: "/", "data-link": true }, "All traces"))));
+      this.replaceChildren(notShown(error.status === 404 ? "This trace is not here" : "The trace cannot be shown", error));
       return;
     }
     this.build();
@@ -108,22 +107,19 @@ class TraceView extends HTMLElement {
   takeAlong() {
     const { trace_id: traceId } = this.trace;
     const item = (title, action) => element("button", { onclick: action }, title);
+    const save = (title, action) => item(title, (event) => run(event.currentTarget, action));
+    const otlp = async (space) => JSON.stringify(await get(`${this.path}/otlp`), null, space);
     const items = [
       item("Copy as Markdown", (event) => copy(markdown(this.trace, this.tree), event.currentTarget)),
-      item("Copy as JSON", async (event) => {
-        const button = event.currentTarget;
-        copy(JSON.stringify(await get(`${this.path}/otlp`), null, 2), button);
-      }),
+      item("Copy as JSON", (event) => copy(() => otlp(2), event.currentTarget)),
     ];
     if (!saved) {
       items.push(
         item("Copy the link", (event) => copy(location.href, event.currentTarget)),
-        item("Download as one HTML file", () => download(`trace-${traceId}.html`, `${this.path}/html`)),
+        save("Download as one HTML file", () => download(`trace-${traceId}.html`, `${this.path}/html`)),
       );
     }
-    items.push(item("Download as OTLP JSON", async () => {
-      download(`trace-${traceId}.json`, "", JSON.stringify(await get(`${this.path}/otlp`)));
-    }));
+    items.push(save("Download as OTLP JSON", async () => download(`trace-${traceId}.json`, "", await otlp())));
     if (!saved) {
       items.push(element("a", { href: address({ compare: traceId }), "data-link": true }, "Compare with another"));
     }
@@ -158,40 +154,61 @@ class TraceView extends HTMLElement {
     this.node = node;
     replace({ span: node.span.span_id });
     const path = `${this.path}/spans/${node.span.id}`;
-    const span = await get(path).catch(() => null);
-    if (!span || this.node !== node) return;
-    this.panel.replaceChildren(...details(span, this.trace, node, path));
+    const shown = await get(path).then((span) => details(span, this.trace, node, path), (error) => [
+      element("h2", {}, operationName(node.span.name)), element("p", { class: "errors" }, error.message),
+    ]);
+    if (this.node !== node) return;
+    this.panel.replaceChildren(...shown);
     this.panel.scrollTop = 0;
   }
 
-  search() {
+  // typed: false when only the attributes have come.
+  search(typed = true) {
     const words = this.find.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
     const { nodes } = this.tree;
-    if (words.length) this.loadTexts();
+    if (typed) this.stepped = false;
+    if (words.length && typed) this.loadTexts();
     const matches = words.length ? nodes.filter(({ span }) => {
       const text = this.texts?.get(span.id) ?? searchable(span);
       return words.every((word) => text.includes(word));
     }) : null;
     this.matches = matches ?? [];
     this.waterfall.matches = matches && new Set(matches);
-    this.found.textContent = matches ? plural(matches.length, "span") : "";
+    this.found.textContent = matches ? this.place() : "";
     this.waterfall.redraw();
+  }
+
+  place() {
+    const spans = plural(this.matches.length, "span");
+    const at = this.stepped ? this.matches.indexOf(this.node) : -1;
+    return at < 0 ? spans : `${at + 1} of ${spans}`;
   }
 
   // Reads the attributes at the first search: a large trace has many.
   async loadTexts() {
     if (this.loading) return;
     this.loading = true;
+    let problem = "";
     const spans = saved ? this.tree.nodes.map(({ span: { id } }) => [id, saved.responses[`${this.path}/spans/${id}`]])
-      : await get(`${this.path}/spans`).catch(() => []);
+      : await get(`${this.path}/spans`).catch((error) => {
+        problem = `; attributes were not searched: ${error.message}`;
+        return [];
+      });
     this.texts = new Map(spans.map(([id, span]) => [id, searchable(span)]));
-    this.search();
+    this.loading = !problem;
+    if (!this.find.value.trim()) return;
+    this.search(false);
+    this.found.append(problem);
   }
 
   next(step) {
     if (!this.matches?.length) return;
-    const at = this.matches.indexOf(this.node);
-    this.open(this.matches[(at + step + this.matches.length) % this.matches.length]);
+    const { length } = this.matches;
+    const before = this.matches.indexOf(this.node);
+    const at = before < 0 && step < 0 ? length - 1 : (before + step + length) % length;
+    this.open(this.matches[at]);
+    this.stepped = true;
+    this.found.textContent = this.place();
     this.find.focus();
   }
 
