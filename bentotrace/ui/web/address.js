@@ -18,7 +18,7 @@ export function address(changes, base = {}) {
 
 // Changes the address without a new entry in the history; a saved file's address stays.
 export function replace(changes) {
-  if (!saved) history.replaceState(null, "", address(changes, parameters()));
+  if (!saved) history.replaceState(history.state, "", address(changes, parameters()));
 }
 
 export function go(target) {

@@ -3,6 +3,7 @@
 import { parameters } from "./address.js";
 import { follow, saved } from "./api.js";
 import { element, plural } from "./format.js";
+import { notShown } from "./not-shown.js";
 import "./search-field.js";
 import "./trace-list.js";
 import "./trace-view.js";
@@ -11,6 +12,10 @@ const main = document.getElementById("main");
 const status = document.querySelector("live-status");
 const field = document.querySelector("search-field");
 
+function loaded(view, script) {
+  script.catch((error) => view.replaceChildren(notShown("This view cannot be shown", error)));
+}
+
 function show() {
   const given = parameters();
   const trace = given.get("trace");
@@ -18,14 +23,15 @@ function show() {
   let view;
   if (trace) view = element("trace-view", { "trace-id": trace, "span-id": given.get("span") ?? undefined });
   else if (compared) {
-    import("./compare-view.js");
     view = element("compare-view", { one: compared, other: given.get("with") ?? undefined });
+    loaded(view, import("./compare-view.js"));
   } else if (given.has("services")) {
-    import("./services-view.js");
     view = element("services-view");
+    loaded(view, import("./services-view.js"));
   } else view = element("trace-list");
   if (field) field.value = given.get("q") ?? "";
   document.title = "bentotrace";
+  view.kept = history.state?.left;
   main.replaceChildren(view);
   for (const link of document.querySelectorAll("nav a")) {
     const here = link.getAttribute("href") === (given.has("services") ? "/?services=" : "/");
@@ -34,8 +40,10 @@ function show() {
   }
 }
 
+// An entry knows that the page made it, and what the view before had in sight.
 function go(target) {
-  history.pushState(null, "", target);
+  history.replaceState({ ...history.state, left: main.firstElementChild.left?.() }, "");
+  history.pushState({ inside: true }, "", target);
   show();
   scrollTo(0, 0);
 }
@@ -83,9 +91,14 @@ document.addEventListener("keydown", (event) => {
   const typing = event.target.matches?.("input:not([type=checkbox]), textarea, select");
   if (typing || event.metaKey || event.ctrlKey || event.altKey || help.open) return;
   const view = main.firstElementChild;
+  const menu = document.querySelector("details.menu[open]");
   if (event.key === "?") help.showModal();
+  else if (event.key === "Escape" && menu) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
   else if (event.key === "Escape" && view.localName !== "trace-list" && !saved) {
-    if (history.length > 1) history.back();
+    if (history.state?.inside) history.back();
     else go("/");
   } else {
     view?.onKey?.(event);
