@@ -6,7 +6,7 @@ const HIGH = 46;
 const MOST = 60;
 // Sizes of a box, of the room for a call, and of that beside a box; how near its label is to the callee.
 const RIGHTWARD = { wide: 168, room: 150, beside: 30, near: 0.5 };
-const DOWNWARD = { down: true, wide: 118, room: 64, beside: 6, near: 0.75 };
+const DOWNWARD = { down: true, wide: 118, room: 64, beside: 6, near: 1 };
 const LETTER = 7.3;
 
 // services: {name, calls, errors, p50, p95}; calls: {parent, child, calls, errors, p50, p95}.

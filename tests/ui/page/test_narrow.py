@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -63,6 +64,11 @@ def test_the_graph_of_services_fits_on_a_phone(
         for name in ("web", "checkout", "payments")
     }
     assert tops["web"] < tops["checkout"] < tops["payments"]
+    labels = [label.bounding_box() for label in graph.locator(".edge-label").all()]
+    assert labels
+    for one, other in itertools.combinations(labels, 2):
+        beside = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+        assert beside or one["y"] + one["height"] <= other["y"] or one["y"] > other["y"]
     # As when a tablet is turned.
     page.set_viewport_size({"width": 1280, "height": 800})
     page.wait_for_function(
