@@ -42,7 +42,8 @@ for span in spans:
 def report():
     (status,) = tracing.status().destinations
     print(f"{{status.exported}} exported, {{status.failed}} failed, {{status.dropped}} dropped,",
-          f"{{status.pending}} pending; {{status.last_error and status.last_error.reason}}")
+          f"{{status.pending}} pending; {{status.last_error and status.last_error.reason}}",
+          flush=True)
 """
 INTERRUPTED = "a signal handler raised {} during the export"
 
