@@ -46,11 +46,13 @@ class Processors(SynchronousMultiSpanProcessor):
         else:
             self._successor.on_start(span, parent_context)
 
-    def _on_ending(self, span: Any) -> None:
-        if self._successor is None:
-            super()._on_ending(span)
-        else:
-            self._successor._on_ending(span)
+    if _HAS_ENDING_HOOK:
+
+        def _on_ending(self, span: Any) -> None:
+            if self._successor is None:
+                super()._on_ending(span)
+            else:
+                self._successor._on_ending(span)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Pass an ended span on."""

@@ -99,7 +99,7 @@ class LeanSpan(Span):
         self._resource = tracer.resource
         limits = tracer.limits
         limit, length = limits.max_span_attributes, limits.max_span_attribute_length
-        plain = copy_plain(attributes, limit, length)
+        plain = {} if attributes is None else copy_plain(attributes, limit, length)
         self._attributes: Any = clean(attributes, limit, length) if plain is None else plain
         self._lock = threading.Lock()
         self._start_time = time_ns() if start_time is None else start_time

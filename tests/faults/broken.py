@@ -31,28 +31,26 @@ def exit_bound() -> None:
 
 def accounting() -> None:
     """Forget what did not arrive."""
-    from attrs import evolve
-
+    from bentotrace.delivery.accounting import BatchResult
     from bentotrace.delivery.queue import SpanQueue
 
     settle = SpanQueue.settle
 
-    def forget(self: SpanQueue, result: Any) -> None:
-        settle(self, evolve(result, failed={}))
+    def forget(self: SpanQueue, result: BatchResult) -> None:
+        settle(self, result._replace(failed={}))
 
     SpanQueue.settle = forget  # type: ignore[method-assign]
 
 
 def honesty() -> None:
     """Count what failed as exported."""
-    from attrs import evolve
-
+    from bentotrace.delivery.accounting import BatchResult
     from bentotrace.delivery.queue import SpanQueue
 
     settle = SpanQueue.settle
 
-    def lie(self: SpanQueue, result: Any) -> None:
-        settle(self, evolve(result, exported=result.exported + result.lost, failed={}))
+    def lie(self: SpanQueue, result: BatchResult) -> None:
+        settle(self, result._replace(exported=result.exported + result.lost, failed={}))
 
     SpanQueue.settle = lie  # type: ignore[method-assign]
 

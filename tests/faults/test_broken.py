@@ -25,7 +25,7 @@ def _cell(name: str) -> Cell:
 @pytest.mark.parametrize(
     ("broken", "name", "complaint"),
     [
-        ("guard", "400, Zipkin, one span", "no error is told"),
+        ("guard", "400, Zipkin, one span", "the reason is .*it raised ConnectionError"),
         ("exit_bound", "accepts and hangs, Zipkin, full queue", "took .* s to end"),
         ("accounting", "400, Zipkin, full queue", "spans ended, and .* counted"),
         ("honesty", "400, Zipkin, full queue", "0 spans arrived, and .* count as exported"),

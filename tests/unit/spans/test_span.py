@@ -30,6 +30,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from bentotrace.pipeline.sampler import RequestSampler
 from bentotrace.spans import LeanProcessors, LeanSpan, LeanSpanProcessor, LeanTracer
 from bentotrace.spans.check import find_difference
 from bentotrace.spans.span import to_sdk_span
@@ -106,7 +107,8 @@ def make_tracer(
     processors = LeanProcessors() if lean else SynchronousMultiSpanProcessor()
     processors.add_span_processor(processor)
     provider = TracerProvider(
-        sampler=ALWAYS_ON,
+        # The configured sampler, which answers a lean tracer in a way of its own.
+        sampler=RequestSampler(1.0) if lean else ALWAYS_ON,
         resource=Resource({"service.name": "test"}),
         shutdown_on_exit=False,
         active_span_processor=processors,

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.sampling import (
 )
 from opentelemetry.trace import INVALID_SPAN, Link, SpanContext, StatusCode, TraceFlags, TraceState
 
+from bentotrace.pipeline.sampler import RequestSampler
 from bentotrace.spans import LeanProcessors, LeanSpan, LeanSpanProcessor, LeanTracer
 
 
@@ -208,3 +209,15 @@ def test_the_same_scope_has_the_same_tracer(ended: Ended) -> None:
     tracer = make(ended, lean=True)
     assert LeanTracer.adopt(tracer) is tracer
     assert isinstance(tracer, Tracer)
+
+
+@pytest.mark.parametrize("sampler", [ALWAYS_ON, RequestSampler(1.0)], ids=["SDK's", "ours"])
+def test_a_span_without_attributes_needs_no_cleaning(
+    sampler: Sampler, ended: Ended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bentotrace.spans.span.clean", lambda *_: pytest.fail("cleaned"))
+    span = make(ended, lean=True, sampler=sampler).start_span("a")
+    span.set_attribute("key", "value")
+    span.end()
+    assert ended.spans == [span]
+    assert dict(span.attributes) == {"key": "value"}
