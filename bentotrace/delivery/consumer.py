@@ -41,6 +41,7 @@ class Consumer:
         threading_state: see :func:`bentotrace.threads.threading_state`.
         bell: held while there is nothing to do. Unlike notifying a condition, releasing it is
             safe in a signal handler.
+        leaving: whether a retired thread may still be exporting.
     """
 
     def __init__(self, changed: Signal) -> None:
@@ -55,8 +56,7 @@ class Consumer:
         self._claim = _thread.allocate_lock()
         self._wakes_others = True
         self._adopted = False
-        # Whether a retired thread may still be exporting.
-        self._leaving = False
+        self.leaving = False
 
     def start(self, run: Callable[[], bool], name: str) -> bool:
         """Start a thread unless there is one; False when the interpreter cannot start any.
@@ -143,7 +143,7 @@ class Consumer:
     def retire(self) -> None:
         """Release the thread, which ends after the batch that it has taken."""
         self.threading_state = threading_state()
-        self._leaving = self._leaving or (self.thread is not None and not self._adopted)
+        self.leaving = self.leaving or (self.thread is not None and not self._adopted)
         self.thread = None
         self.ring()
 
@@ -154,15 +154,15 @@ class Consumer:
 
     @locked
     def _leave(self) -> None:
-        if not self._leaving:
+        if not self.leaving:
             # No other thread has noticed the patch yet.
             self.thread = None
-        self._leaving = False
+        self.leaving = False
 
     def wait_retired(self, ended: Callable[[], bool]) -> None:
         """Wait until a retired thread has left, or the condition holds."""
-        while self._leaving and not ended():
-            self._changed.wait_for(lambda: not self._leaving or ended(), _RETIRED_SECONDS)
+        while self.leaving and not ended():
+            self._changed.wait_for(lambda: not self.leaving or ended(), _RETIRED_SECONDS)
 
     def ring(self) -> None:
         """Wake the thread."""

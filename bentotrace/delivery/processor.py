@@ -267,8 +267,9 @@ class BatchProcessor(LeanSpanProcessor):
     def _run(self, queue: SpanQueue, deadline: Deadline | None = None) -> None:
         """Export until the queue is closed and empty, then shut the exporter down."""
         try:
-            # What an interruption of the last call has left.
-            queue.fail_taken(FailureKind.UNEXPECTED.value)
+            if not queue.consumer.leaving:
+                # What an interruption of the last call has left.
+                queue.fail_taken(FailureKind.UNEXPECTED.value)
             self._buffer.begin(queue)
             while deadline is None or deadline.remaining() > 0:
                 batch = queue.take(self._buffer.wait(self._delay))
