@@ -243,7 +243,7 @@ def measure_size(figures: Figures) -> None:
             (WEB / name).read_text(),
             re.M,
         )
-        names += [one or other for one, other in found if (one or other) not in names]
+        names += dict.fromkeys(one or other for one, other in found if (one or other) not in names)
     contents = [(WEB / name).read_bytes() for name in names]
     figures.add("the files of the first view", sum(map(len, contents)) / 1000, "kB", most=100)
     sent = sum(len(gzip.compress(content, 9)) for content in contents)

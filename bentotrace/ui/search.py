@@ -22,8 +22,9 @@ __all__ = ["Found", "Summary", "find_traces", "read_span", "read_spans", "read_s
 _DEADLINE = 5.0
 _MAX_SOURCES = 2000
 _MAX_LIMIT = 2000
-# A store in memory cannot be written while it is read.
-_ROWS_AT_ONCE = 5000
+# A store in memory cannot be written while it is read. Most searches end within the first rows.
+_FIRST_ROWS = 200
+_MOST_ROWS = 5000
 _CHECK_EVERY = 20_000  # steps of SQLite's machine between looks at the clock
 _MAX = (1 << 63) - 1
 # Greater than the start and the id of every trace.
@@ -138,6 +139,7 @@ def _matching_traces(store: Reader, search: Search, deadline: float) -> Iterator
             (_low(search), _high(search)),
         ).fetchall()
     where, values = _conditions(search)
+    size = _FIRST_ROWS
     for (segment,) in segments:
         end = (segment + 1) * SEGMENT
         source = f"text_{segment} CROSS JOIN spans ON spans.id = text_{segment}.rowid"
@@ -153,14 +155,15 @@ def _matching_traces(store: Reader, search: Search, deadline: float) -> Iterator
                 kept = "SELECT 1 FROM segments WHERE number = ?"
                 if connection.execute(kept, (segment,)).fetchone() is None:
                     break
-                limits = (segment * SEGMENT, end, *values, *terms, _ROWS_AT_ONCE)
+                limits = (segment * SEGMENT, end, *values, *terms, size)
                 rows = connection.execute(query, limits).fetchall()
                 checker = _AttributeChecker(connection, search.attributes)
                 found = [row[1] for row in rows if checker.matches(row[2], row[3])]
             yield found
-            if len(rows) < _ROWS_AT_ONCE:
+            if len(rows) < size:
                 break
             end = rows[-1][0]
+            size = min(2 * size, _MOST_ROWS)
             # A lock goes to whoever asks first: without a pause the writer would not get it.
             time.sleep(0.001)
 
