@@ -265,7 +265,7 @@ def _replace(
     """Build a pipeline for the tracers of the existing provider, and shut down its former ones."""
     propagators = _make_propagators(config.options.propagators)
     tracing, resource = _build(config, on_export_error)
-    # Those that have ended too: somebody may still call them.
+    # Those that have ended too: their methods may still be called.
     former = _pipelines_of(existing, process.pipelines())
     # First, because a former receiver that hangs delays the shutdown, and spans end meanwhile.
     existing.replace(cast(ProcessProvider, tracing.provider))

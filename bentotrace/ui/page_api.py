@@ -186,7 +186,7 @@ def _next(parameters: Mapping[str, str]) -> tuple[int, str] | None:
         return None
     matched = _NEXT.fullmatch(value)
     if matched is None:
-        raise QueryError("next is not the one of a page before")
+        raise QueryError("next must be the text that the page before has returned")
     return min(int(matched[1]), (1 << 63) - 1), matched[2]
 
 

@@ -164,7 +164,7 @@ def _matching_traces(store: Reader, search: Search, deadline: float) -> Iterator
                 break
             end = rows[-1][0]
             size = min(2 * size, _MOST_ROWS)
-            # A lock goes to whoever asks first: without a pause the writer would not get it.
+            # This thread would take the lock again before the writer, which waits for it, wakes up.
             time.sleep(0.001)
 
 

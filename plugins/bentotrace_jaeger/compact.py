@@ -9,16 +9,10 @@ from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import NamedTuple
 
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.trace import Link
 
-from bentotrace.encoding import (
-    MAX_TIME,
-    SpanFields,
-    in_turns,
-    read_span,
-    varint,
-)
+from bentotrace.encoding import MAX_TIME, SpanFields, in_turns, read_span, varint
 from bentotrace_jaeger.encoder import NO_CONSTANTS, span_tags
 from bentotrace_jaeger.thrift import STOP, Protocol, ThriftEncoder
 from bentotrace_jaeger.varints import VarintRecords
@@ -111,6 +105,7 @@ class CompactEncoder(ThriftEncoder[CompactBatch]):
         ids: list[int] = []
         times: list[int] = []
         log_times: list[int] = []
+        span_events = []
         for span in in_turns(spans):
             context, parent = span.context, span.parent
             if not context.is_valid or (parent is not None and not parent.is_valid):
@@ -128,21 +123,30 @@ class CompactEncoder(ThriftEncoder[CompactBatch]):
                 start = min(max(start, 0), MAX_TIME)
                 end = min(max(end, start), MAX_TIME)
             times += ((start + 500) // 1000, (end - start + 500) // 1000)
-            for event in span.events:
+            events = span.events
+            span_events.append(events)
+            for event in events:
                 at = event.timestamp
                 if not 0 <= at <= MAX_TIME:
                     at = min(max(at, 0), MAX_TIME)
                 log_times.append((at + 500) // 1000)
         logs = iter(self._log_times.write(log_times))
-        parts = zip(spans, self._ids.write(ids), self._times.write(times), strict=True)
-        encoded = [self._span(read_span(span), head, at, logs) for span, head, at in parts]
+        parts = zip(spans, self._ids.write(ids), self._times.write(times), span_events, strict=True)
+        encoded = [
+            self._span(read_span(span), head, at, events, logs) for span, head, at, events in parts
+        ]
         return CompactBatch(self._process_of(spans[0].resource), encoded)
 
     def _span(
-        self, fields: SpanFields, ids: bytes, times: bytes, log_times: Iterator[bytes]
+        self,
+        fields: SpanFields,
+        ids: bytes,
+        times: bytes,
+        events: Sequence[Event],
+        log_times: Iterator[bytes],
     ) -> bytes:
         context, _, _, scope, name, kind, _, _, content = fields
-        attributes, events, links, status, dropped = content
+        attributes, _, links, status, dropped = content
         constants = self._scopes.get(id(scope), NO_CONSTANTS)
         constant = constants.by_kind.get(id(kind)) or self._constant_tags(scope, kind)
         out = [ids, self._names[name or ""]]

@@ -131,6 +131,7 @@ class ProtobufEncoder(Encoder[_Prefixes, bytes]):
         """Return the ``PostSpansRequest`` of spans, at least one, which all have one resource."""
         times: list[int] = []
         log_times: list[int] = []
+        span_events = []
         for span in in_turns(spans):
             start = span.start_time or 0
             end = span.end_time or start
@@ -144,7 +145,9 @@ class ProtobufEncoder(Encoder[_Prefixes, bytes]):
                 duration // _SECOND,
                 duration % _SECOND,
             )
-            for event in span.events:
+            events = span.events
+            span_events.append(events)
+            for event in events:
                 at = event.timestamp
                 if not 0 <= at <= MAX_TIME:
                     at = min(max(at, 0), MAX_TIME)
@@ -154,15 +157,22 @@ class ProtobufEncoder(Encoder[_Prefixes, bytes]):
         log_records = self._late_log_times if late else self._log_times
         logs = iter(log_records.write(log_times))
         out: list[bytes] = []
-        for span, written in zip(spans, time_records.write(times), strict=True):
-            body = self._span(read_span(span), written, logs)
+        parts = zip(spans, time_records.write(times), span_events, strict=True)
+        for span, written, events in parts:
+            body = self._span(read_span(span), written, events, logs)
             out += (b"\x0a", varint(len(body)), body)
         out.append(self._process_of(spans[0].resource))
         return field(b"\x0a", b"".join(out))
 
-    def _span(self, fields: SpanFields, times: bytes, log_times: Iterator[bytes]) -> bytes:
+    def _span(
+        self,
+        fields: SpanFields,
+        times: bytes,
+        events: Sequence[Event],
+        log_times: Iterator[bytes],
+    ) -> bytes:
         context, parent, _, scope, name, kind, _, _, content = fields
-        attributes, events, links, status, dropped = content
+        attributes, _, links, status, dropped = content
         trace_id, span_id, _, _, state, _ = context
         # Packing refuses numbers that are out of range.
         if not (trace_id and span_id) or (parent is not None and not parent.is_valid):

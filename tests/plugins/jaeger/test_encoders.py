@@ -311,3 +311,8 @@ def test_what_is_kept_between_batches_is_bounded(round_trip: RoundTrip) -> None:
             (received,) = round_trip([one])
             assert received.name == received.service_name == received.scope_name == one.name
             assert received.attributes == {one.name: 1}
+
+
+def test_events_that_can_be_read_only_once_arrive(round_trip: RoundTrip) -> None:
+    (arrived,) = round_trip([span(events=iter([Event("dequeued", {"n": 1}, START)]))])
+    assert [event.name for event in arrived.events] == ["dequeued"]
