@@ -76,4 +76,8 @@ class Resolution:
         return [(family, kind, protocol, target) for family, kind, protocol, _, target in found]
 
     def _call(self, getaddrinfo: Callable[..., Any], flags: int) -> Any:
-        return getaddrinfo(self._host, self._port, type=self._kind, flags=flags)
+        # For text the standard function imports encodings.idna, which takes 5 ms and the lock that
+        # make_thread() warns of. Another library's function may not accept bytes.
+        standard = getaddrinfo.__module__ == "socket"
+        host = self._host.encode("ascii") if standard and self._host.isascii() else self._host
+        return getaddrinfo(host, self._port, type=self._kind, flags=flags)

@@ -47,9 +47,8 @@ from bentotrace.transport.tls import (
 
 __all__ = ["GRPCTransport"]
 
-# The first channel would import these in the exporting thread, see make_thread().
+# The first channel would import it in the exporting thread, see make_thread().
 import_module("grpc._channel")
-import_module("encodings.idna")
 
 _logger = logging.getLogger(__name__)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401  # getaddrinfo would import it, see make_thread()
 import logging
 import os
 import threading

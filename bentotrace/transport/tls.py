@@ -206,7 +206,8 @@ class TLSLayer:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         # Certificates have neither an address's zone nor the trailing dot of a name.
-        name = host.partition("%")[0].rstrip(".")
+        # As bytes, since ssl imports encodings.idna for text.
+        name = host.partition("%")[0].rstrip(".").encode("ascii")
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
         self._want_read, self._end = ssl.SSLWantReadError, ssl.SSLEOFError
 

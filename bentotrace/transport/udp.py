@@ -6,7 +6,6 @@ on the port; everything else counts as sent.
 
 from __future__ import annotations
 
-import encodings.idna  # noqa: F401  # getaddrinfo would import it, see make_thread()
 import errno
 import logging
 import os
