@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExporter
 
@@ -21,6 +21,7 @@ from bentotrace.schema.tree import kind_of
 from bentotrace.transport.options import ADDRESS, HEADERS, PEM_FILE, URL, Address
 from bentotrace.transport.outcome import Outcome
 from bentotrace.transport.tls import TLSConfig
+from bentotrace.values import frozen
 
 __all__ = [
     "ADDRESS",

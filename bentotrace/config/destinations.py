@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from attrs import frozen
-
 from bentotrace.config.candidates import Origin, check_value
 from bentotrace.config.diagnostics import Report
 from bentotrace.config.document import Block, Document, is_filled
@@ -16,6 +14,7 @@ from bentotrace.discovery.extension import DESTINATIONS
 from bentotrace.plugin import option
 from bentotrace.problems import Path, Position, closest, dotted
 from bentotrace.schema.tree import Leaf, section_of
+from bentotrace.values import frozen
 
 __all__ = ["Destinations", "read_destinations"]
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from attrs import frozen
-
 from bentotrace.exceptions import ConfigError
 from bentotrace.problems import Path, Position, Problem, dotted
+from bentotrace.values import frozen
 
 __all__ = ["Note", "Report"]
 

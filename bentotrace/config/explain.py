@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from attrs import frozen
-
 from bentotrace.config.candidates import Candidate, Origin
 from bentotrace.config.diagnostics import Note
 from bentotrace.config.load import Config, ExporterConfig
@@ -15,6 +13,7 @@ from bentotrace.problems import dotted
 from bentotrace.redaction import without_credentials
 from bentotrace.schema.kinds import DURATION
 from bentotrace.schema.secrets import masked
+from bentotrace.values import frozen
 
 __all__ = ["Destination", "ExplainedOption", "Explanation", "Given", "explain"]
 

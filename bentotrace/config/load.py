@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, cast
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 
 from bentotrace.config.candidates import is_bare_variable
 from bentotrace.config.checks import (
@@ -42,6 +42,7 @@ from bentotrace.redaction import Redaction, one_line, url_secrets
 from bentotrace.schema.secrets import secrets_in
 from bentotrace.schema.tree import section_of
 from bentotrace.transport import proxy_secrets
+from bentotrace.values import frozen
 
 __all__ = [
     "Config",

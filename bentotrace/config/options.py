@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from attrs import frozen, validators
+from attrs import validators
 
 from bentotrace.config.installed import ID_GENERATOR, PROPAGATORS, SAMPLER, fold_case
 from bentotrace.config.rates import ROUTE_RATES, SAMPLE_RATE, RouteRate, SamplerName, SamplingRules
@@ -26,6 +26,7 @@ from bentotrace.schema.kinds import (
     parse_list,
 )
 from bentotrace.schema.option import Range, Variable, option
+from bentotrace.values import frozen
 
 __all__ = [
     "LimitsOptions",

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
-from attrs import field, frozen
+from attrs import field
 
 from bentotrace.schema.kinds import Kind, PartError, check_pattern, strict_float, unexpected
 from bentotrace.schema.option import Range
 from bentotrace.schema.tree import kind_of
+from bentotrace.values import frozen
 
 __all__ = ["ROUTE_RATES", "SAMPLE_RATE", "RouteRate", "SamplerName", "SamplingRules", "check_rate"]
 

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from attrs import field, frozen
+from attrs import field
+
+from bentotrace.values import frozen
 
 __all__ = ["DestinationStatus", "DropReason", "ErrorStatus", "Status"]
 
@@ -93,7 +95,7 @@ class DestinationStatus:
         return f"{self.exporter}{where}: {self.ended} ended = {parts}{error}"
 
 
-@frozen(repr=False)
+@frozen
 class Status:
     """A pipeline at one moment.
 

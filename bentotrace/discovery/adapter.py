@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ForwardRef
 
 import attrs
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace.discovery.calls import describe, pass_interrupt
@@ -23,6 +23,7 @@ from bentotrace.plugin import BuildContext, ExporterPlugin, Kind, Stability, kin
 from bentotrace.redaction import looks_secret
 from bentotrace.schema.annotations import UNIONS
 from bentotrace.transport.options import HEADERS
+from bentotrace.values import frozen
 
 __all__ = ["AdaptedPlugin", "adapt"]
 

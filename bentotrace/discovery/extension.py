@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from bentotrace.discovery.calls import describe, pass_interrupt, running
 from bentotrace.exceptions import PluginError
 from bentotrace.plugin import BuildContext, ExtensionPlugin
+from bentotrace.values import frozen
 
 __all__ = ["DESTINATIONS", "Extension"]
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from itertools import islice
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bentotrace.config.load import ExporterConfig
 from bentotrace.discovery.calls import HangError, call_bounded, describe, running
 from bentotrace.discovery.contract import kind_of_value
 from bentotrace.doctor.export import captured_output
 from bentotrace.plugin import BuildContext, Check
+from bentotrace.values import frozen
 
 __all__ = ["CheckStep", "Checks", "run_checks"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attrs import field, frozen
+from attrs import field
 
 from bentotrace.config.candidates import Origin
 from bentotrace.config.load import ExporterConfig
@@ -14,6 +14,7 @@ from bentotrace.doctor.target import NetworkTarget
 from bentotrace.problems import dotted
 from bentotrace.redaction import without_credentials
 from bentotrace.transport.outcome import Outcome
+from bentotrace.values import frozen
 
 __all__ = ["Evidence"]
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -23,6 +23,7 @@ from bentotrace.delivery.reports import Reports
 from bentotrace.discovery.calls import HangError, call_bounded
 from bentotrace.redaction import Redaction
 from bentotrace.transport.outcome import Outcome
+from bentotrace.values import frozen
 
 __all__ = ["Export", "captured_output", "check_exporter", "export_span"]
 

@@ -8,13 +8,12 @@ from functools import partial
 from typing import Literal
 from urllib.parse import urlsplit
 
-from attrs import frozen
-
 from bentotrace.delivery.advice import advice_on
 from bentotrace.doctor.evidence import Evidence
 from bentotrace.doctor.target import NetworkTarget
 from bentotrace.doctor.verdict import Verdict, failure_kind_of
 from bentotrace.transport.http import HTTPTransport
+from bentotrace.values import frozen
 
 __all__ = ["fix_of"]
 

@@ -14,8 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from attrs import frozen
-
 from bentotrace.deadline import Deadline
 from bentotrace.doctor.target import NetworkTarget, format_peer
 from bentotrace.redaction import Redaction
@@ -23,6 +21,7 @@ from bentotrace.transport import Resolution, SocketAddress, attempt_from_error
 from bentotrace.transport.outcome import FailureDetail, FailureKind
 from bentotrace.transport.retry import Attempt
 from bentotrace.transport.tls import TLSConfig, TLSFileError, TLSLayer, make_ssl_context
+from bentotrace.values import frozen
 
 __all__ = [
     "Certificate",

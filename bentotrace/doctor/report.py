@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 
 from bentotrace.config.diagnostics import Note
 from bentotrace.doctor.evidence import Evidence
@@ -15,6 +15,7 @@ from bentotrace.doctor.probe import Probe
 from bentotrace.doctor.verdict import StepName, Verdict
 from bentotrace.problems import Problem
 from bentotrace.transport.outcome import FailureDetail
+from bentotrace.values import frozen
 
 __all__ = ["Diagnosis", "Examination", "State", "Step", "steps_of"]
 

@@ -6,12 +6,11 @@ import os
 from typing import Literal
 from urllib.parse import urlsplit
 
-from attrs import frozen
-
 from bentotrace.plugin import Target
 from bentotrace.transport import Proxy, find_grpc_proxy, find_proxy
 from bentotrace.transport.endpoint import parse_endpoint
 from bentotrace.transport.tls import TLSConfig
+from bentotrace.values import frozen
 
 __all__ = ["NetworkTarget", "format_peer", "network_target"]
 

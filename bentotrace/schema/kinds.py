@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field
 
 from bentotrace.problems import Path, dotted
+from bentotrace.values import frozen
 
 __all__ = [
     "DURATION",

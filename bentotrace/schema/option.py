@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 
 from bentotrace.redaction import hide_named
 from bentotrace.schema.kinds import Kind
+from bentotrace.values import frozen
 
 __all__ = ["Option", "Range", "Variable", "as_texts", "as_variables", "option"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 from typing import Any
 
@@ -117,7 +116,7 @@ class _Recorder(SpanProcessor):
         self.read.append(_read(span))
 
     def on_end(self, span: ReadableSpan) -> None:
-        self.read.append(_read(span))
+        self.read.append({**_read(span), "json": span.to_json(indent=None)})
 
 
 def _read(span: ReadableSpan) -> dict[str, Any]:
@@ -130,7 +129,6 @@ def _read(span: ReadableSpan) -> dict[str, Any]:
         for event in span.events
     ]
     read["links"] = [(tuple(link.context), dict(link.attributes or {})) for link in span.links]
-    read["json"] = json.loads(span.to_json(indent=None))
     return read
 
 

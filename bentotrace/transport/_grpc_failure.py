@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from bentotrace.redaction import Redaction, one_line
 from bentotrace.transport._proxy import Proxy, bracketed
@@ -17,6 +17,7 @@ from bentotrace.transport._rpc_status import read_rpc_status
 from bentotrace.transport._size_limits import blames_size
 from bentotrace.transport.outcome import FailureDetail, FailureKind
 from bentotrace.transport.retry import Attempt
+from bentotrace.values import frozen
 
 __all__ = ["RESPONSE_LIMIT", "RETRIED_STATUSES", "Failure", "attempt_from_failure"]
 

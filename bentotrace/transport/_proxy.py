@@ -6,9 +6,10 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlsplit
 
-from attrs import field, frozen
+from attrs import field
 
 from bentotrace.redaction import basic_credentials, url_secrets, without_credentials
+from bentotrace.values import frozen
 
 __all__ = [
     "Proxy",

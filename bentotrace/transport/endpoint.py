@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
-from attrs import field, frozen
+from attrs import field
 
 from bentotrace.redaction import without_credentials
 from bentotrace.transport._proxy import basic_authorization, bracketed
+from bentotrace.values import frozen
 
 __all__ = [
     "Address",

@@ -9,10 +9,9 @@ from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
 
-from attrs import frozen
-
 from bentotrace.redaction import Redaction
 from bentotrace.schema.kinds import strict_str
+from bentotrace.values import frozen
 
 __all__ = [
     "ANY",

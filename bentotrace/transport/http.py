@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from bentotrace.deadline import Deadline, checked_timeout
 from bentotrace.interruptions import log_safely
@@ -31,6 +31,7 @@ from bentotrace.transport.headers import HTTP, checked_headers
 from bentotrace.transport.outcome import FailureKind, Outcome
 from bentotrace.transport.retry import Attempt, Backoff, ignore_retry, send_with_retries
 from bentotrace.transport.tls import TLSConfig, TLSFileError, is_tls_error
+from bentotrace.values import frozen
 
 if TYPE_CHECKING:
     import ssl

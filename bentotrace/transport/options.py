@@ -9,7 +9,6 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 import attrs
-from attrs import frozen
 
 from bentotrace._files import open_regular
 from bentotrace.exceptions import OptionError
@@ -19,6 +18,7 @@ from bentotrace.schema.option import Option, Variable, option
 from bentotrace.transport.endpoint import Address, resolve_url
 from bentotrace.transport.headers import ANY, GRPC, HTTP, HeaderRules, check_headers
 from bentotrace.transport.tls import TLSConfig, TLSFileError
+from bentotrace.values import frozen
 
 __all__ = [
     "ADDRESS",

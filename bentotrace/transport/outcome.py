@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import attrs
-from attrs import field, frozen
+from attrs import field
 
 from bentotrace.redaction import without_credentials
 from bentotrace.transport.headers import ResponseHeaders
+from bentotrace.values import frozen
 
 __all__ = ["FailureDetail", "FailureKind", "Outcome"]
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from attrs import frozen
 from opentelemetry import context
 
 from bentotrace.deadline import Deadline
 from bentotrace.threads import started_before_patch
 from bentotrace.transport.headers import ResponseHeaders
 from bentotrace.transport.outcome import FailureDetail, FailureKind, Outcome
+from bentotrace.values import frozen
 
 __all__ = [
     "Attempt",

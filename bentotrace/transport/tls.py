@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import field
 
 from bentotrace._files import open_regular
 from bentotrace.redaction import Redaction
 from bentotrace.transport import _authorities
 from bentotrace.transport.outcome import FailureDetail
+from bentotrace.values import frozen
 
 if TYPE_CHECKING:
     import ssl

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from bentotrace.deadline import Deadline, checked_timeout
 from bentotrace.interruptions import log_safely
@@ -23,6 +23,7 @@ from bentotrace.transport._proxy import bracketed
 from bentotrace.transport._resolution import Resolution, SocketAddress
 from bentotrace.transport.outcome import FailureKind, Outcome
 from bentotrace.transport.retry import suppress_instrumentation
+from bentotrace.values import frozen
 
 __all__ = ["MAX_DATAGRAM", "MIN_DATAGRAM", "Packing", "UDPTransport"]
 
