@@ -28,6 +28,7 @@ from opentelemetry.trace import Link, SpanKind, Status, StatusCode
 from bentotrace.encoding import (
     MAX_TIME,
     NO_TRACE_STATE,
+    SHORT,
     SMALL,
     BoundedCache,
     PlainValue,
@@ -57,6 +58,8 @@ _IDS = Struct(">HQQHQ").pack
 _TIME = Struct("<BQ").pack
 _DOUBLE = Struct("<d").pack
 _FLOATS = {float}
+# The bytes before each float of an ``ArrayValue``.
+_FLOAT = b"\x0a\x09\x21"
 
 _FLAGS = Struct("<BBI").pack
 
@@ -81,23 +84,40 @@ _FIXED = {"double": (b"\x21", 8), "false": (b"\x10\x00", 0), "true": (b"\x10\x01
 class _Prefixes(ProtobufPrefixes):
     """OTLP's ``KeyValue``: key = 1, value = 2, an ``AnyValue``."""
 
-    __slots__ = ()
+    __slots__ = ("floats",)
+
+    floats: dict[int, bytes]
+    """The prefixes of tuples of floats, by their length."""
 
     def write(self, value: Any) -> bytes:
         """Return tag, key and value, for a value of any type."""
         if type(value) is tuple and set(map(type, value)) == _FLOATS:
             # Measurements may be many floats: eight bytes each, after the same three.
-            items = b"\x0a\x09\x21".join((b"", *map(_DOUBLE, value)))
-            written = b"\x2a%b%b" % (varint(len(items)), items)
-        else:
-            written = _any_value(plain_value(value))
+            prefix = self.floats.get(len(value)) or self._before_floats(len(value))
+            return prefix + _FLOAT.join((b"", *map(_DOUBLE, value)))
+        written = _any_value(plain_value(value))
         return field(self._tag, b"%b\x12%b%b" % (self._key, varint(len(written)), written))
 
     def _make(self, part: str) -> Any:
+        if part == "floats":
+            return {}
         return [None] * 11 if part == "number" else self._before(*_FIXED[part])
+
+    def _before_floats(self, count: int) -> bytes:
+        """Return the prefix of a tuple of floats, and cache it if the tuple is short."""
+        size = (len(_FLOAT) + 8) * count
+        made = self._before(b"\x2a" + varint(size), size)
+        if count < SHORT:
+            self.floats[count] = made
+        return made
 
     def before_any_text(self, length: int) -> bytes:
         """Return tag, lengths and key for a string of ``length`` bytes."""
+        size = self._key_size + 6 + length
+        if length >= SHORT and size < 1024:
+            # All lengths have two bytes. Few calls, since this runs for each long text.
+            parts = self._tag, SMALL[size], self._key, SMALL[length + 3], SMALL[length]
+            return b"%b%b%b\x12%b\x0a%b" % parts
         written = varint(length)
         value = 1 + len(written) + length
         before = varint(value)
