@@ -37,7 +37,7 @@ def _compared(value: Any) -> tuple[object, ...]:
     return tuple(attrgetter(name)(value) for name in names)
 
 
-def _equals(self: object, other: object) -> bool:
+def _equals(self: object, other: object) -> Any:
     if type(other) is not type(self):
         return NotImplemented
     return _compared(self) == _compared(other)
@@ -48,7 +48,7 @@ def _hash(self: object) -> int:
 
 
 @recursive_repr()
-def _describe(self: object) -> str:
+def _describe(self: Any) -> str:
     written = []
     for field in attrs.fields(type(self)):
         if field.repr:

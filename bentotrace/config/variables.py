@@ -81,6 +81,7 @@ class _Used:
                 for variable in leaf.record.env
             ),
         }
+        self._sorted = sorted(self._read)
         others = {*_names_in(api), *_names_in(sdk)}
         self.known = self._read | {
             name for name in others if not name.startswith(_EXPORTER) and name not in _REPLACED
@@ -95,7 +96,7 @@ class _Used:
         elif name.startswith(("OTEL_", "BENTOTRACE_")) and not name.startswith(_OTHERS):
             self._warn(name, closest(name, self._read, _CUTOFF), report)
         else:
-            near = _one_letter_off(name, self._read)
+            near = _one_letter_off(name, self._sorted)
             if near is not None:
                 self._warn(name, near, report)
 
@@ -137,10 +138,10 @@ def _names_in(module: object) -> Iterator[str]:
 
 def _one_letter_off(name: str, known: Collection[str]) -> str | None:
     """Return the known name with one letter more, less, other, or two of them exchanged."""
-    for other in sorted(known):
-        shorter, longer = sorted((name, other), key=len)
-        if len(longer) - len(shorter) > 1:
+    for other in known:
+        if abs(len(name) - len(other)) > 1:
             continue
+        shorter, longer = sorted((name, other), key=len)
         start = _count_same(shorter, longer)
         end = _count_same(shorter[start:][::-1], longer[start:][::-1])
         rest, more = shorter[start : len(shorter) - end], longer[start : len(longer) - end]
