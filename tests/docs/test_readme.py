@@ -41,7 +41,9 @@ def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(bentotrace, "configure", bentotrace.build)
 
     names: dict[str, object] = {}
-    for block in _blocks("python"):
+    blocks = _blocks("python")
+    assert blocks
+    for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
         tracing = names["tracing"]
         assert isinstance(tracing, bentotrace.Tracing)
@@ -51,6 +53,8 @@ def test_the_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monke
 def test_every_extra_is_in_the_readme() -> None:
     from importlib.metadata import metadata
 
+    extras = metadata("bentotrace").get_all("Provides-Extra")
+    assert extras
+
     cells = _cells()
-    for extra in metadata("bentotrace").get_all("Provides-Extra") or ():
-        assert f"`{extra}`" in cells
+    assert [extra for extra in extras if f"`{extra}`" not in cells] == []

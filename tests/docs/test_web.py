@@ -63,5 +63,8 @@ def test_the_table_of_patterns_is_true(row: tuple[str, str, str]) -> None:
     patterns = URLPatterns([pattern])
 
     for text, matches in ((matching, True), (others, False)):
-        for url in re.findall("`(/[^`]+)`", text):
-            assert (patterns.find({"url.path": url}) is not None) is matches, url
+        urls = re.findall("`((?:http:/)?/[^`]+)`", text)
+        assert urls or not matches
+        for url in urls:
+            name = "url.path" if url.startswith("/") else "url.full"
+            assert (patterns.find({name: url}) is not None) is matches, url

@@ -233,10 +233,8 @@ def test_what_a_collector_finds_too_large_is_halved(
     assert (status.exported, status.failed) == (9, 0)
 
 
-@only_to_collectors
-def test_a_web_page_is_no_collector(build: Build, receiver: Receiver, transport: str) -> None:
-    if transport == "grpc":
-        pytest.skip("gRPC has no web pages")
+@pytest.mark.parametrize("transport", ["http"], indirect=True)
+def test_a_web_page_is_no_collector(build: Build, receiver: Receiver) -> None:
     receiver.respond_with(200, headers={"content-type": "text/html"}, body=b"<html>hello</html>")
 
     status = end_spans(build(), "one")

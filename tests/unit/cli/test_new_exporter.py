@@ -14,6 +14,10 @@ pytest.importorskip("click", reason="the command needs click")
 pytest.importorskip("jinja2", reason="it renders the templates")
 pytest.importorskip("rich", reason="the command needs rich")
 
+from bentotrace.cli import main
+
+from ...permissions import obeyed_permissions
+
 pytestmark = pytest.mark.few_pythons
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -42,30 +46,20 @@ def test_a_name_that_no_file_may_have_is_an_error_of_one_line(run: Run) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has other permissions")
-def test_a_directory_without_permission_is_an_error_of_one_line(tmp_path: Path) -> None:
+def test_a_directory_without_permission_is_an_error_of_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     closed = tmp_path / "closed"
     closed.mkdir()
     closed.chmod(0o555)
-    # The templates are read before root gives up its permissions.
-    script = (
-        "import os, sys\n"
-        "from bentotrace.cli import main, new_exporter\n"
-        "files = list(new_exporter.render_exporter('acme', 'http', False))\n"
-        "new_exporter.render_exporter = lambda *arguments: files\n"
-        "os.getuid() or os.setuid(65534)\n"
-        "sys.exit(main())\n"
-    )
+    monkeypatch.chdir(closed)
 
-    done = subprocess.run(
-        [sys.executable, "-c", script, "new-exporter", "acme"],
-        cwd=closed,
-        capture_output=True,
-        text=True,
-        timeout=90,
-    )
+    with obeyed_permissions():
+        code = main(["new-exporter", "acme"])
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
+    shown = capsys.readouterr()
+    assert (code, shown.out) == (1, "")
+    assert shown.err == (
         "Error: bentotrace-acme cannot be written: Permission denied; "
         "name another directory with --output\n"
     )

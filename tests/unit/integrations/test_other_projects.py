@@ -49,7 +49,9 @@ def imported(path: Path) -> Iterator[str]:
 def sources() -> dict[str, set[str]]:
     """Give what each file of bentotrace and its plugins imports."""
     paths = [*(ROOT / "bentotrace").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
-    return {str(path.relative_to(ROOT)): set(imported(path)) for path in paths}
+    found = {str(path.relative_to(ROOT)): set(imported(path)) for path in paths}
+    assert {*LISTED, *STANDARD, *CHECKED} <= found.keys()
+    return found
 
 
 def is_private(name: str) -> bool:

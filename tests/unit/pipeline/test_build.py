@@ -190,6 +190,9 @@ def test_no_error_of_a_library_passes_on_error(on_error: str) -> None:
 def test_limits_that_the_sdk_cannot_count_to_are_no_limits() -> None:
     limits = {"attribute_count": 10**30, "event_count": 10**30, "link_count": 10**30}
     with bentotrace.build({"exporter_type": "none", "sample_rate": 1, "limits": limits}) as tracing:
-        span = tracing.provider.get_tracer("t").start_span("a", attributes={"b": 1})
+        span: Any = tracing.provider.get_tracer("t").start_span("a", attributes={"b": 1})
         span.add_event("c")
         span.end()
+
+    assert span.attributes == {"b": 1}
+    assert [event.name for event in span.events] == ["c"]

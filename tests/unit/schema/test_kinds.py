@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -9,6 +8,8 @@ import pytest
 from bentotrace.plugin import exporter_timeout
 from bentotrace.schema.kinds import DURATION, NAMES, PATTERNS, Kind, milliseconds
 from bentotrace.transport.options import PEM_FILE
+
+from ...permissions import obeyed_permissions
 
 
 @pytest.mark.parametrize(
@@ -84,9 +85,10 @@ def test_a_pem_file_is_one_that_can_be_read_and_holds_pem(tmp_path: Path) -> Non
     assert PEM_FILE.convert(f" {good} ") == str(good)
     with pytest.raises(ValueError, match="is not a PEM file: no line in it begins with -----BEGIN"):
         PEM_FILE.convert(str(other))
-    if os.access(unreadable, os.R_OK):
-        pytest.skip("root reads every file")
-    with pytest.raises(ValueError, match="the file cannot be read: Permission denied"):
+    with (
+        obeyed_permissions(),
+        pytest.raises(ValueError, match="the file cannot be read: Permission denied"),
+    ):
         PEM_FILE.convert(str(unreadable))
 
 

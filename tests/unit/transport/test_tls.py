@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import ssl
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,8 @@ from typing import Any
 import pytest
 
 from bentotrace.transport.tls import TLSConfig, TLSFileError, make_ssl_context
+
+from ...permissions import obeyed_permissions
 
 
 def test_without_files_the_system_s_authorities_are_trusted() -> None:
@@ -40,7 +41,12 @@ def test_the_key_may_be_in_the_certificate_s_file(certificates: Any, tmp_path: P
     both.write_bytes(
         Path(certificates.cert_file).read_bytes() + Path(certificates.key_file).read_bytes()
     )
-    make_ssl_context(TLSConfig(cert_file=both))
+    config = TLSConfig(cert_file=both)
+
+    make_ssl_context(config)
+    chain_and_key = config.read_client_certificate()
+    assert chain_and_key is not None
+    assert b"PRIVATE KEY" in chain_and_key[1]
 
 
 @pytest.mark.parametrize("option", ["ca_file", "cert_file"])
@@ -57,11 +63,10 @@ def test_a_directory_is_no_file(tmp_path: Path) -> None:
         TLSConfig(ca_file=tmp_path).check()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.touch(0o000)
-    with pytest.raises(TLSFileError, match=r"ca\.pem .*Permission denied"):
+    with obeyed_permissions(), pytest.raises(TLSFileError, match=r"ca\.pem .*Permission denied"):
         TLSConfig(ca_file=file).check()
 
 
