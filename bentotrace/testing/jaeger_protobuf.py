@@ -9,7 +9,7 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from google.protobuf import (  # type: ignore[import-untyped, unused-ignore]
+from google.protobuf import (
     descriptor_pb2,
     descriptor_pool,
     duration_pb2,

@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from attrs import frozen
-from thrift.protocol.TBinaryProtocol import (  # type: ignore[import-untyped, unused-ignore]
+from thrift.protocol.TBinaryProtocol import (  # type: ignore[import-untyped]
     TBinaryProtocol,
 )
-from thrift.protocol.TCompactProtocol import (  # type: ignore[import-untyped, unused-ignore]
+from thrift.protocol.TCompactProtocol import (  # type: ignore[import-untyped]
     TCompactProtocol,
 )
-from thrift.Thrift import (  # type: ignore[import-untyped, unused-ignore]
+from thrift.Thrift import (  # type: ignore[import-untyped]
     TException,
     TMessageType,
     TType,
 )
-from thrift.transport.TTransport import (  # type: ignore[import-untyped, unused-ignore]
+from thrift.transport.TTransport import (  # type: ignore[import-untyped]
     TMemoryBuffer,
 )
 

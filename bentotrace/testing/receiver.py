@@ -368,7 +368,7 @@ def parse_protobuf(message: Any, body: bytes) -> None:
     Raises:
         ValueError: it is malformed.
     """
-    from google.protobuf.message import (  # type: ignore[import-untyped, unused-ignore]
+    from google.protobuf.message import (
         DecodeError,
     )
 

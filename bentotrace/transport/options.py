@@ -245,7 +245,7 @@ def with_variables(
 
 
 def _is_inherited(attribute: attrs.Attribute[Any]) -> bool:
-    return attribute.inherited  # type: ignore[attr-defined, no-any-return, unused-ignore]
+    return attribute.inherited  # type: ignore[attr-defined, no-any-return]
 
 
 def _with_env(

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from google.protobuf.message import (  # type: ignore[import-untyped, unused-ignore]
+from google.protobuf.message import (
     DecodeError,
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
