@@ -32,7 +32,7 @@ def test_every_variable_in_the_sources_of_opentelemetry_is_on_the_page(package: 
     try:
         files = distribution(f"opentelemetry-{package}").files or []
     except PackageNotFoundError:
-        pytest.skip("this package is not installed")
+        pytest.skip(f"opentelemetry-{package} is not installed")
     variables = {
         node.value
         for file in files

@@ -342,7 +342,7 @@ def test_a_page_without_a_port_says_why(tmp_path: Path) -> None:
             assert "there is no page: another program has it" in lines
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no file has such a name")
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux is a file name any bytes")
 def test_a_store_whose_name_is_no_text_is_shown(tmp_path: Path) -> None:
     with running(tmp_path, "--store", os.fsdecode(b"a\xff.sqlite")) as (_, lines):
         send(lines)

@@ -132,10 +132,16 @@ def test_a_trace_of_any_wire_is_found_by_every_api(
 
 def _upstream(viewer: Viewer, protocol: str) -> SpanExporter:
     if protocol == "http":
-        http = pytest.importorskip("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+        http = pytest.importorskip(
+            "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+            reason="OpenTelemetry's exporter sends",
+        )
         endpoint = f"http://127.0.0.1:{viewer.port('otlp_http')}/v1/traces"
         return http.OTLPSpanExporter(endpoint, compression=http.Compression.Gzip)
-    grpc = pytest.importorskip("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
+    grpc = pytest.importorskip(
+        "opentelemetry.exporter.otlp.proto.grpc.trace_exporter",
+        reason="OpenTelemetry's exporter sends",
+    )
     return grpc.OTLPSpanExporter(f"http://127.0.0.1:{viewer.port('otlp_grpc')}", insecure=True)
 
 

@@ -28,7 +28,10 @@ upstream = pytest.importorskip(
     "opentelemetry.exporter.otlp.proto.common.trace_encoder",
     reason="opentelemetry-exporter-otlp-proto-common is what our bytes are compared with",
 )
-trace_service = pytest.importorskip("opentelemetry.proto.collector.trace.v1.trace_service_pb2")
+trace_service = pytest.importorskip(
+    "opentelemetry.proto.collector.trace.v1.trace_service_pb2",
+    reason="opentelemetry-proto decodes what our encoder wrote",
+)
 
 RESOURCE = Resource({"service.name": "iris", "process.pid": 7})
 SCOPE = InstrumentationScope("asgi", "1.2", "https://example.com/schema")

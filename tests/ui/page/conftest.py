@@ -12,7 +12,7 @@ import pytest
 
 from bentotrace.ui.server import Viewer
 
-playwright_api = pytest.importorskip("playwright.sync_api")
+playwright_api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
 
 Send = Callable[..., None]
 

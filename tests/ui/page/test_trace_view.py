@@ -10,7 +10,7 @@ import pytest
 from bentotrace.ui.page_file import write_page
 from bentotrace.ui.server import Viewer
 
-expect = pytest.importorskip("playwright.sync_api").expect
+expect = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser").expect
 Send = Callable[..., None]
 MakeSpan = Callable[..., dict[str, Any]]
 TRACE = f"{1:032x}"

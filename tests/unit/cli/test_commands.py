@@ -105,7 +105,7 @@ def test_a_plugin_that_cannot_be_found_is_warned_of(
     assert "acme" not in done.stdout
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no file has such a name")
+@pytest.mark.skipif(sys.platform != "linux", reason="only on Linux is a file name any bytes")
 def test_a_name_that_cannot_be_written_is_told_all_the_same(
     run: Run, tmp_path: Path, golden: Golden
 ) -> None:

@@ -6,8 +6,12 @@ from bentotrace.transport._rpc_status import RPCStatus, read_rpc_status
 
 from ...messages import length_delimited, varint
 
-error_details = pytest.importorskip("google.rpc.error_details_pb2", reason="an independent writer")
-status_pb2 = pytest.importorskip("google.rpc.status_pb2", reason="an independent writer")
+error_details = pytest.importorskip(
+    "google.rpc.error_details_pb2", reason="googleapis-common-protos writes what we read"
+)
+status_pb2 = pytest.importorskip(
+    "google.rpc.status_pb2", reason="googleapis-common-protos writes what we read"
+)
 
 
 def status(message: str = "", *details: object) -> bytes:
