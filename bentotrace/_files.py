@@ -1,4 +1,4 @@
-"""Opening a file that somebody named, without waiting for what is not a file."""
+"""Open a file that a user named, without waiting for a pipe, a device or a socket."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class ConfigError(BentotraceError):
 
 
 class OptionError(BentotraceError, ValueError):
-    """An option's value does not fit to other options.
+    """An option's value conflicts with other options.
 
     Raise it in ``__attrs_post_init__`` of an exporter's options class; it is reported with the
     option's position.

@@ -1,4 +1,4 @@
-"""What is safe when a signal handler interrupts a thread at any point, and raises or waits."""
+"""Locks, lists and logging that a signal handler may interrupt at any point, and raise or wait."""
 
 from __future__ import annotations
 

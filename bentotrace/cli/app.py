@@ -40,7 +40,7 @@ _OUTPUT_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EI
 class _Commands(click.Group):
     """The subcommands; each is in the module of its name, and is imported when it is used.
 
-    The viewer would otherwise wait half of its start for what the others need.
+    Importing all of them would double the start time of ``bentotrace ui``.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -102,7 +102,7 @@ def _run_command(arguments: Sequence[str]) -> int:
         error.show()
         return error.exit_code
     except SystemExit as ending:
-        # So does rich when the reader of the output has closed it; click then replaces the streams.
+        # Rich exits too when the reader has closed the output; click then replaces the streams.
         if sys.stdout is stdout and not isinstance(ending.__context__, BrokenPipeError):
             raise
         return _OUTPUT_ENDED

@@ -130,7 +130,7 @@ def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*map(escape, row))
-    # Rich by itself would keep bold text.
+    # With NO_COLOR, rich alone would still print bold text.
     console = Console(color_system=None if os.environ.get("NO_COLOR") else "auto")
     if not console.is_terminal and not os.environ.get("COLUMNS"):
         # A program that searches the lines must find whole names.

@@ -144,7 +144,9 @@ def ui(
             raise BentotraceError(
                 "no port is free; stop what uses them, or choose others, such as --port 0"
             )
-        page = f"open {viewer.url}" if viewer.url else f"there is no page: {problems['page']}"
+        page = (
+            f"open {viewer.url}" if viewer.url else f"the page is not available: {problems['page']}"
+        )
         click.echo(page)
         click.echo("press Ctrl-C to stop")
         if viewer.url and not no_open:

@@ -60,7 +60,7 @@ def start_viewer() -> Iterator[Viewer]:
 
 
 def open_page(url: str) -> None:
-    """Open the browser, if it has a window: a browser of text would take this terminal."""
+    """Open the browser, except in a terminal without a display, which a text browser would use."""
     if sys.platform in ("darwin", "win32") or any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
     ):
@@ -149,7 +149,7 @@ def _send_to(receiver: str, command: Sequence[str], environ: Mapping[str, str]) 
 
 
 def _end_with(process: subprocess.Popen[bytes], stop: Stop) -> None:
-    """Pass the signal on that stops the viewer, unless the terminal has sent it to all."""
+    """Forward the signal that stops the viewer, unless the terminal has sent it to both."""
     stop.wait()
     in_foreground = sys.stdin is not None and sys.stdin.isatty() and _is_foreground()
     if not (stop.number == signal.SIGINT and in_foreground):

@@ -1,1 +1,1 @@
-"""From a source to a typed configuration; each stage is a module, :mod:`.load` walks them."""
+"""From a source to a typed configuration; each stage is a module, :mod:`.load` runs them."""

@@ -79,7 +79,7 @@ def json_schema(report: Report, exporter: str | None = None) -> _Schema:
         return {**head, **_describe(registry.load(exporter)), "$defs": _DEFINITIONS}
     # OpenTelemetry's exporters are not among these names, and not imported.
     names = [name for name in registry.names() if name != registry.NONE]
-    # To load and describe each in turn is a tenth slower, as neither finds its code in the cache.
+    # All are loaded before the first is described: alternating is slower by a tenth.
     loaded = [*_read_each("exporter", names, registry.load, report)]
     plugins = {plugin.name: plugin for plugin in loaded}
 

@@ -18,7 +18,7 @@ _HERE = os.path.dirname(__file__) + os.sep
 
 @contextmanager
 def reading_options(what: str, config: type) -> Iterator[None]:
-    """Report an exception of the code of a plugin, which reads its options meanwhile.
+    """Report an exception of the plugin's code in the block, which reads its options.
 
     Raises:
         PluginError: with the plugin's line.

@@ -114,7 +114,7 @@ class SamplingRules:
         """The share of new traces that the sampler records if no item of sample_rates matches."""
         if self.takes_rate:
             return self.sample_rate
-        # How many an installed one records, only that one knows.
+        # Only an installed sampler itself knows how many traces it records.
         return 1.0 if self.is_installed or self.sampler.endswith("always_on") else 0.0
 
     @property

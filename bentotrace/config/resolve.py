@@ -75,7 +75,7 @@ def resolve(
 
 
 class _UnusableVariableError(Exception):
-    """The value of a variable does not fit to other options."""
+    """The value of a variable conflicts with other options."""
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(name)

@@ -1,7 +1,8 @@
 """The guard around an exporter, which turns every export into a counted result with a reason.
 
-A foreign exporter may raise, return None, or trace its own requests. None of that reaches the
-application, and every loss is logged: see :class:`~bentotrace.delivery.health.FailureLog`.
+An exporter of another project may raise, return None, or trace its own requests. None of that
+reaches the application, and every loss is logged: see
+:class:`~bentotrace.delivery.health.FailureLog`.
 """
 
 from __future__ import annotations

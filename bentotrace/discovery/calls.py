@@ -23,7 +23,7 @@ _running: ContextVar[str] = ContextVar("_running", default="")
 
 @contextmanager
 def running(what: str) -> Iterator[None]:
-    """Name the plugin's code that runs meanwhile, for :func:`call_bounded`."""
+    """Name the plugin's code that runs within the block, for :func:`call_bounded`."""
     token = _running.set(what)
     try:
         yield

@@ -51,7 +51,7 @@ def current_control() -> Control:
 
 @contextmanager
 def using_control(control: Control) -> Iterator[None]:
-    """Use a control meanwhile."""
+    """Use a control within the block."""
     token = _control.set(control)
     try:
         yield

@@ -75,7 +75,7 @@ _given: ContextVar[Mapping[str, ExporterPlugin | Extension]] = ContextVar(
 
 @contextmanager
 def using(modules: Iterable[object]) -> Iterator[None]:
-    """Use plugins that are passed in code meanwhile, before the installed ones.
+    """Within the block, use plugins that are passed in code before the installed ones.
 
     Raises:
         BrokenPluginError: reading a hook of one raised.
@@ -243,7 +243,7 @@ def _who_upgrades(error: BaseException) -> str:
 
 
 class _PluginManager(pluggy.PluginManager):
-    """Looks for hooks only among what may be one, which takes a third of the time."""
+    """Checks only attributes that may be hooks, which takes a third of the time."""
 
     _specifications: ClassVar[dict[str, Any]] = {}
 

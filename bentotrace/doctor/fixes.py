@@ -325,7 +325,7 @@ _KNOWN = (
 
 
 def _known_receiver(evidence: Evidence) -> KnownReceiver | None:
-    """Return the receivers of a built-in exporter; None for the plugin of somebody else."""
+    """Return the receivers of a built-in exporter; None for a plugin of another project."""
     plugin = evidence.exporter.plugin
     # The other plugin may have the same name, but not the same extra.
     built_in = plugin.extra == f"bentotrace[{plugin.name}]"

@@ -382,7 +382,7 @@ def start(
         except BentotraceError:
             raise
         except Exception as error:
-            # A library may raise for a value that nobody foresaw; its message may quote a secret.
+            # A library may raise for an unexpected value; its message may quote a secret.
             frame = extract_tb(error.__traceback__)[-1]
             raise BentotraceError(
                 f"tracing cannot start: {type(error).__name__} in {frame.name}(), "

@@ -1,4 +1,4 @@
-"""Samplers and id generators that others published; what they raise is not the application's."""
+"""Samplers and id generators of other projects, whose exceptions must not reach the application."""
 
 from __future__ import annotations
 

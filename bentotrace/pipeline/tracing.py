@@ -71,7 +71,7 @@ class Tracing:
         self._closed = False
         self._successor: Tracing | None = None
         self._sampler = sampler
-        # Also runs when nobody calls shutdown().
+        # Also runs without a call of shutdown().
         self._release = weakref.finalize(self, release) if release is not None else None
         for processor in self._processors:
             # This reference keeps the pipeline alive as long as spans can arrive.

@@ -1,6 +1,6 @@
 """The SQLite database of a spool: its schema, opening it, and its integrity.
 
-The content of a file is foreign: another program may have written it, or the disk changed it.
+The content of a file is not trusted: another program may have written it, or the disk changed it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _CONVERSION = (
 
 
 class Connected(Protocol):
-    """What may have a connection to a database."""
+    """An object that may have a connection to a database."""
 
     @property
     def connected(self) -> bool:
@@ -76,7 +76,7 @@ class Connected(Protocol):
 
 
 class _Process(NamedTuple):
-    """What one process has.
+    """The state of one process.
 
     Attributes:
         unsafe: whether it began as a copy of a process that was using SQLite.
@@ -146,7 +146,7 @@ class _Library:
             here.lock.release()
 
     def _here(self) -> _Process:
-        """Return what this process has; one for all threads of a child that begin at once."""
+        """Return the state of this process, the same for threads of a child that begin at once."""
         pid = os.getpid()
         here = self._by_pid.get(pid)
         if here is None:

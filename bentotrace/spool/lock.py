@@ -11,7 +11,7 @@ __all__ = ["DamagedFileError", "HeldError", "LivenessLock", "create_private", "r
 
 
 class DamagedFileError(Exception):
-    """A file is not what it has to be; the message says why."""
+    """A file cannot be used, such as a link or one of another kind; the message has the reason."""
 
 
 class HeldError(Exception):

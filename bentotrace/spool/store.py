@@ -207,7 +207,7 @@ class SpoolStore:
             return self._connection
         self._drop_connection()
         if self._identity not in (None, identity):
-            # Another process has moved the file away, or somebody has removed it.
+            # Another process has moved the file away, or a user has removed it.
             self.losses += 1
             self._identity = None
             self._release_owner_lock()
@@ -264,7 +264,7 @@ class SpoolStore:
             self._adopt_from(connection, owner)
             for owner in sorted(owners if self._owner_lock is None else owners - {self._owner})
         )
-        # No process has such a name, so nobody else would.
+        # No process has such a name, so no other call adopts them.
         adopted += self._adopt_where(
             connection,
             "typeof(owner) != 'text' OR length(CAST(owner AS BLOB)) != 32 "

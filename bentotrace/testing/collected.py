@@ -176,7 +176,7 @@ _collectors: WeakKeyDictionary[Any, _Collector] = WeakKeyDictionary()
 
 
 def collect(spans: CollectedSpans | None) -> None:
-    """Pass the spans of the global provider to ``spans`` from now on; None for nobody.
+    """Pass the spans of the global provider to ``spans`` from now on; None ends that.
 
     Without a global provider, one of the SDK is installed, which records every span.
     """

@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse the switch in CI, where nobody would read the difference."""
+    """Refuse the switch in CI, where the difference would not be read."""
     if config.getoption(_SWITCH, False) and os.environ.get("CI"):
         raise pytest.UsageError(f"{_SWITCH} is not for CI: read the difference, and commit it")
 

@@ -17,10 +17,10 @@ _T = TypeVar("_T")
 
 
 class TLSFiles(Generic[_T]):
-    """What is made of a configuration's files, and made again when one of them is replaced.
+    """Creates an object, such as a TLS context, from a configuration's files, and renews it.
 
-    Files are replaced one after the other: while they do not fit together, what was made of the
-    former ones is used.
+    It is renewed when a file is replaced. Files are replaced one after the other: while certificate
+    and key do not belong together, the object of the former files is used.
     """
 
     def __init__(self, config: TLSConfig, make: Callable[[TLSConfig], _T]) -> None:
@@ -30,7 +30,7 @@ class TLSFiles(Generic[_T]):
         self._failed: object = None
 
     def current(self) -> _T:
-        """Return what is made of the files.
+        """Return the object for the current files.
 
         Raises:
             TLSFileError: they cannot be used, and never could.
@@ -52,5 +52,5 @@ class TLSFiles(Generic[_T]):
         return new
 
     def are_changing(self) -> bool:
-        """Return whether they were replaced since :meth:`current`, or do not fit together."""
+        """Return whether the files were replaced since :meth:`current`, or do not match."""
         return self._made is None or self._made[0] != self._config.version()

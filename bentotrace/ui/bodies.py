@@ -27,7 +27,7 @@ class TooLargeError(Exception):
 
 
 class Budget:
-    """Bounds what all requests together hold; made in the event loop that serves them.
+    """Limits the bytes of all requests together; created in the event loop that serves them.
 
     Attributes:
         decoding: bounds how many bodies are decompressed and decoded at one time, in threads of
@@ -41,7 +41,7 @@ class Budget:
 
     @contextmanager
     def hold(self, size: int) -> Iterator[bool]:
-        """Reserve bytes; gives False when there are too few left."""
+        """Reserve bytes; return False when too few are left."""
         with self._lock:
             granted = self._used + size <= _BUDGET
             self._used += size if granted else 0

@@ -61,10 +61,10 @@ class StoreError(BentotraceError):
 
 
 class Reader(Protocol):
-    """What searches need of a store."""
+    """The part of a store that searches use."""
 
     def read(self) -> AbstractContextManager[sqlite3.Connection]:
-        """Lend a connection for reading."""
+        """Yield a connection for reading."""
         ...
 
 
@@ -109,7 +109,7 @@ class StoreFile:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection.
+        """Yield the connection.
 
         Raises:
             StoreError: what is read is damaged.
@@ -191,7 +191,7 @@ def _check_version(connection: sqlite3.Connection, path: Path | None) -> None:
 def _lock(path: Path) -> sqlite3.Connection:
     """Return a lock beside the file that lasts as long as the process, SIGKILL included.
 
-    Two viewers on one file would give out the same numbers.
+    Two viewers of one file would assign the same ids.
     """
     name = path.with_name(path.name + ".lock")
     connection = sqlite3.connect(name, isolation_level=None, check_same_thread=False, timeout=0)

@@ -21,7 +21,7 @@ _CLIENT, _SERVER = KINDS.index("client"), KINDS.index("server")
 
 
 class Operation(NamedTuple):
-    """What is counted of a span."""
+    """The fields of a span by which calls are counted."""
 
     span_id: str
     parent_id: str
@@ -44,7 +44,7 @@ class Call(NamedTuple):
 def read_operations(
     connection: sqlite3.Connection, after: int = 0, before: int = _MAX_TIME, remotes: bool = False
 ) -> Iterator[tuple[int, list[Operation]]]:
-    """Give the start and the spans of the newest traces, as many as can be counted in a moment.
+    """Yield start and spans of the newest traces, up to a number that is counted in a moment.
 
     Args:
         connection: for reading.
@@ -80,7 +80,7 @@ def read_operations(
 
 
 class _Group:
-    """What is asked of the spans that share an id; there may be very many."""
+    """The relevant ones of the spans that share an id, of which there may be very many."""
 
     def __init__(self, first: Operation) -> None:
         self.first = first
@@ -96,7 +96,7 @@ class _Group:
 def find_calls(
     spans: Sequence[Operation], own: bool = False
 ) -> Iterator[tuple[Operation, Operation, bool]]:
-    """Give the caller and the called span of each call between services, and whether it failed.
+    """Yield the caller and the called span of each call between services, and whether it failed.
 
     Spans of Zipkin's clients and servers may share an id: then the client calls the server.
 

@@ -1,4 +1,4 @@
-"""Tells every open page that spans arrived, as server-sent events."""
+"""Notifies every open page of new spans, by server-sent events."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Changes:
         self._wake()
 
     async def stream(self) -> AsyncIterator[str]:
-        """Give the events for one page."""
+        """Yield the events for one page."""
         changed = asyncio.Event()
         changed.set()
         self._streams.add(changed)

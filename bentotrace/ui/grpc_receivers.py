@@ -37,7 +37,7 @@ def start_grpc_receiver(name: str, address: str, store: Store) -> tuple[Any, int
     """Start the receiver "otlp_grpc" or "jaeger_grpc"; return its server and its port.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: it cannot listen on the address.
     """
     service, method, decode, respond = _METHODS[name]
 
@@ -66,8 +66,8 @@ def start_grpc_receiver(name: str, address: str, store: Store) -> tuple[Any, int
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as error:
-        raise OSError(f"{address} cannot be listened on") from error
+        raise OSError(f"cannot listen on {address}") from error
     if not port:
-        raise OSError(f"{address} cannot be listened on")
+        raise OSError(f"cannot listen on {address}")
     server.start()
     return server, port

@@ -28,7 +28,7 @@ _STATUSES: Mapping[str, Sequence[int]] = {"true": (ERROR,), "false": (UNSET, OK)
 
 
 class _Partial(NamedTuple):
-    """Traces, and what is said of those that are missing."""
+    """Traces, and an error for each that is missing."""
 
     traces: list[dict[str, Any]]
     errors: list[dict[str, Any]]
@@ -46,7 +46,7 @@ def jaeger_api_routes(store: Store) -> list[Route]:
         with store.read() as connection:
             query = "SELECT DISTINCT name FROM operations WHERE service = ? ORDER BY name"
             values = (request.path_params["service"],)
-            # Jaeger answers null for a service that it does not know.
+            # Jaeger responds with null for an unknown service.
             return [name for (name,) in connection.execute(query, values)] or None
 
     def operations(request: Request) -> Any:
@@ -89,7 +89,7 @@ def jaeger_api_routes(store: Store) -> list[Route]:
         ]
 
     def _named(ids: Sequence[str]) -> Any:
-        """Return the traces of some ids; those that are not here are errors beside the others."""
+        """Return the traces of some ids; a missing one is an error beside the others."""
         wanted = [hex_id(trace_id, 32, "traceID") for trace_id in ids]
         if not all(wanted):
             raise QueryError("cannot parse traceID param: it is empty")

@@ -1,4 +1,4 @@
-"""Reads the ``PostSpansRequest`` that Jaeger's collector takes over gRPC."""
+"""Reads the ``PostSpansRequest`` that Jaeger's collector accepts over gRPC."""
 
 from __future__ import annotations
 

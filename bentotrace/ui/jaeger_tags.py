@@ -1,4 +1,4 @@
-"""Builds spans of what both of Jaeger's wires carry: tags, logs and references."""
+"""Builds spans from the fields of Jaeger's Thrift and Protobuf: tags, logs and references."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STATUSES = {"OK": OK, "ERROR": ERROR}
 
 
 class Reference(NamedTuple):
-    """A reference to another span; the first that is a child of its trace is the parent."""
+    """A reference to another span; the first CHILD_OF within the trace is the parent."""
 
     child_of: bool
     trace_id: str
@@ -22,7 +22,7 @@ class Reference(NamedTuple):
 
 
 class JaegerSpan(NamedTuple):
-    """What Jaeger's wires carry of a span; times in nanoseconds."""
+    """A span of Jaeger, as Thrift and Protobuf have it; times in nanoseconds."""
 
     trace_id: str
     span_id: str
@@ -36,13 +36,13 @@ class JaegerSpan(NamedTuple):
 
 
 def make_sources(service: str, tags: Mapping[str, Any]) -> dict[tuple[str, str], Source]:
-    """Return where the sources of one process are kept, one for each scope."""
+    """Return a mapping for the sources of one process, by name and version of the scope."""
     resource = {"service.name": service, **tags}
     return {("", ""): Source(service, resource)}
 
 
 def make_span(span: JaegerSpan, sources: dict[tuple[str, str], Source]) -> Span:
-    """Return the span, its fields taken back from the tags that carry them.
+    """Return the span; tags that stand for a field of OpenTelemetry become that field.
 
     Raises:
         UnreadableError: an id is zero.

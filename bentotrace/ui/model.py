@@ -1,4 +1,4 @@
-"""The one shape in which the viewer keeps spans, whatever wire brought them."""
+"""The form in which the viewer keeps spans of every wire format."""
 
 from __future__ import annotations
 

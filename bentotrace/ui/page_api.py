@@ -28,7 +28,7 @@ for them; integers beyond 2**53 in attributes are text, too. Errors are ``{"erro
 ``GET /ui/api/traces/{trace_id}/html``
     The trace as one HTML file (:mod:`bentotrace.ui.page_file`).
 ``GET /ui/api/services``
-    What the newest traces tell about services (:mod:`bentotrace.ui.services`): ``{"traces",
+    What the newest traces show about services (:mod:`bentotrace.ui.services`): ``{"traces",
     "seconds", "services": [{"name", "calls", "errors"}], "calls": [{"parent", "child", "calls",
     "errors", "p50", "p95"}], "operations": [{"service", "name", "kind", "calls", "errors", "p50",
     "p95", "longest", "histogram": [[BUCKET, calls]]}]}``; durations are numbers of nanoseconds, a
@@ -186,7 +186,7 @@ def _next(parameters: Mapping[str, str]) -> tuple[int, str] | None:
         return None
     matched = _NEXT.fullmatch(value)
     if matched is None:
-        raise QueryError("next must be the text that the page before has returned")
+        raise QueryError("next must be the text that the previous page returned")
     return min(int(matched[1]), (1 << 63) - 1), matched[2]
 
 

@@ -1,8 +1,9 @@
-"""The query language of the search field, and what a search asks for.
+"""The query language of the search field, and the conditions of a search.
 
 ``service:iris operation:"GET /x" kind:server status:error duration>100ms http.route=/x words``:
 every condition holds for one and the same span of a trace. A word matches the beginning of a word
-in the span's name, events and text attributes. ``trace.duration`` is the one of the whole trace.
+in the span's name, events and text attributes. ``trace.duration`` is the duration of the whole
+trace.
 """
 
 from __future__ import annotations
@@ -45,10 +46,10 @@ class Comparison(NamedTuple):
 
 
 class Search(NamedTuple):
-    """What the spans that are looked for have; None and empty are no condition.
+    """The conditions of a search; None and empty values are no condition.
 
     Durations and times are nanoseconds, both ends included; ``trace_shortest`` and
-    ``trace_longest`` are of the whole trace. Of several statuses one is enough.
+    ``trace_longest`` are of the whole trace. A span has one of several statuses.
     ``follows`` is the start and the id of a trace; those that a list has after it are looked for.
     With ``any_case`` the service and the operation may be written in capitals or not.
     """
@@ -71,7 +72,7 @@ class Search(NamedTuple):
     any_case: bool = False
 
     def has_span_condition(self) -> bool:
-        """Tell whether anything but the time is asked for."""
+        """Return whether there is a condition besides the time."""
         conditions = (self.service, self.operation, self.kind, self.longest)
         return (
             any(condition is not None for condition in conditions)

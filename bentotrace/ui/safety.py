@@ -1,4 +1,4 @@
-"""What keeps strangers out of the page: the Host header, a token, and a content policy."""
+"""Protects the page from other sites and users: the Host header, a token, a content policy."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_loopback(host: str) -> bool:
 
 
 class Guard:
-    """Refuses what another site's page may send, and adds the headers that bind our own page.
+    """Refuses requests of other sites' pages, and adds the security headers of our own page.
 
     Args:
         app: the application behind it.

@@ -52,7 +52,7 @@ class Summary(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The traces of a search, newest first; incomplete when the time for it was over.
+    """The traces of a search, newest first; ``incomplete`` when its time limit passed.
 
     Traces of one start are ordered by their ids. ``limited`` when there may be more.
     """
@@ -116,7 +116,7 @@ def find_traces(store: Reader, search: Search) -> Found:
 
 
 def _within_bounds(search: Search) -> Search:
-    """Bring the numbers to what SQLite can hold."""
+    """Limit the numbers to those that SQLite can hold."""
     longest, after, before = search.longest, search.after, search.before
     return search._replace(
         shortest=clamp(search.shortest),
@@ -129,7 +129,7 @@ def _within_bounds(search: Search) -> Search:
 
 
 def _matching_traces(store: Reader, search: Search, deadline: float) -> Iterator[list[int]]:
-    """Give the traces of the spans that match, some at once, the span that came last first."""
+    """Yield the traces of matching spans in groups, those of the last received spans first."""
     with _read_until(store, deadline) as connection:
         match = _match(connection, search)
         if match is None:

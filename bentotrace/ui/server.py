@@ -36,7 +36,7 @@ __all__ = ["PORTS", "TAKEN", "Listener", "Settings", "Viewer"]
 _WEB = Path(__file__).parent / "web"
 _MAX_CONNECTIONS = 512
 _START_SECONDS = 10.0
-TAKEN = "another program has it"
+TAKEN = "another program uses it"
 
 
 class _Port(NamedTuple):
@@ -130,7 +130,7 @@ class Viewer:
         return next(item.port for item in self.listeners if item.name == name)
 
     def status(self) -> dict[str, Any]:
-        """Return what the page tells about the viewer."""
+        """Return the state of the viewer, which the page shows."""
         return {
             **self.store.counts(),
             "max_spans": self._settings.max_spans,
@@ -259,7 +259,7 @@ class Viewer:
 
 
 def _to_page(request: Any) -> RedirectResponse:
-    """Lead the addresses of Jaeger's page to ours."""
+    """Redirect the addresses of Jaeger's page to ours."""
     trace_id = "".join(filter(str.isalnum, request.path_params["trace_id"]))[:32]
     return RedirectResponse(f"/?trace={trace_id}")
 

@@ -1,4 +1,4 @@
-"""What the newest traces tell about services: who calls whom, rates, errors, durations."""
+"""What the newest traces show about services: who calls whom, rates, errors, durations."""
 
 from __future__ import annotations
 

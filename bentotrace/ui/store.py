@@ -31,7 +31,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class _Row(NamedTuple):
-    """A span, brought to what is written."""
+    """A span in the form in which it is written."""
 
     span: Span
     detail: str
@@ -87,12 +87,12 @@ class Store:
                 raise StoreFullError
             self._queued += len(spans)
         future: Future[None] = Future()
-        # From now on nobody who waits can cancel it.
+        # From now on, a waiting caller cannot cancel it.
         future.set_running_or_notify_cancel()
         try:
             rows = [_Row(span, _detail(span), index_text(span)) for span in spans]
             with self._queued_lock:
-                # Behind the end of the queue, nobody would write them.
+                # After the item that ends the queue, they would never be written.
                 if self._closed:
                     raise StoreFullError
                 self._queue.put((rows, future))
@@ -103,14 +103,14 @@ class Store:
         return future
 
     def on_change(self, listener: Callable[[], None]) -> None:
-        """Have a function called, in the writer's thread, after every write."""
+        """Call a function after every write, in the writer's thread."""
         self._listeners.append(listener)
 
     @contextlib.contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection for reading; everything read is of one moment.
+        """Yield a connection for reading, which sees the store as it is at one moment.
 
-        A file's readers block nobody; with memory, nothing is written meanwhile.
+        Readers of a file block no writer; a store in memory is not written meanwhile.
         """
         if self._path is None:
             with self._read_lock:

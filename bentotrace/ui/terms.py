@@ -39,7 +39,7 @@ def duration_terms(low: int, high: int | None) -> list[str]:
 
 
 def index_text(span: Span) -> str:
-    """Return what the full-text index takes of a span: its facts as words, then its text."""
+    """Return the text of a span for the full-text index: its facts as words, then its text."""
     words = [
         _name_term("o", span.name),
         _STATUS_TERMS[span.status],

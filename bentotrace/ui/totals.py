@@ -41,7 +41,7 @@ class TraceTotals:
         self.has_root = 0
 
     def add(self, span: Span, size: int) -> None:
-        """Count a span whose detail has so many bytes."""
+        """Count a span; ``size`` is the number of bytes of its detail."""
         start = span.start
         end = clamp(start + span.duration)
         is_root = 0 if span.parent_id else 1
@@ -79,7 +79,7 @@ class TraceTotals:
 
     @classmethod
     def from_values(cls, values: tuple[Any, ...]) -> TraceTotals:
-        """Return what a row of the table says."""
+        """Return the summary of a row of the table."""
         trace = cls.__new__(cls)
         (trace.id, trace.trace_id, trace.start, trace.end, trace.spans) = values[:5]
         (trace.errors, trace.bytes) = values[5:7]

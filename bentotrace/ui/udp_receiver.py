@@ -23,11 +23,11 @@ class UDPReceiver:
 
     Args:
         host: the address to listen on.
-        port: the port; 0 takes a free one.
-        store: where spans go.
+        port: the port; 0 selects a free one.
+        store: keeps the spans.
 
     Raises:
-        OSError: the address cannot be listened on.
+        OSError: it cannot listen on the address.
     """
 
     def __init__(self, host: str, port: int, store: Store) -> None:
@@ -56,7 +56,7 @@ class UDPReceiver:
             except TimeoutError:
                 continue
             except OSError:
-                # An earlier answer of this socket's could not be delivered.
+                # An earlier datagram of this socket could not be delivered.
                 continue
             if self._closing.is_set():
                 break

@@ -1,4 +1,4 @@
-"""Attribute values and ids, brought to what JSON and SQLite can hold."""
+"""Attribute values and ids, converted to what JSON and SQLite can hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_PLAIN = 1e21
 
 
 def clamp(number: int) -> int:
-    """Return the number, or the nearest that SQLite can hold and is not negative."""
+    """Return the nearest number from 0 to the largest that SQLite can hold."""
     if 0 <= number <= _MAX_INT64:
         return number
     return 0 if number < 0 else _MAX_INT64
@@ -35,12 +35,12 @@ def text(value: object) -> str:
 
 
 def from_bytes(value: bytes) -> dict[str, str]:
-    """Return the shape of a value that is bytes."""
+    """Return bytes as a JSON value, ``{"bytes": base64}``."""
     return {"bytes": base64.b64encode(value).decode("ascii")}
 
 
 def json_value(value: Any, depth: int = 0) -> Any:
-    """Return a value of JSON for what a JSON document or a decoder brings."""
+    """Return a value of a JSON document or a decoder as a valid JSON value."""
     if isinstance(value, str):
         return text(value)
     if value is None or isinstance(value, bool | int):
@@ -80,7 +80,7 @@ def _without_fractions(value: Any) -> Any:
 
 
 def hex_id(value: object, digits: int, name: str) -> str:
-    """Return an id of so many digits in lower case, a shorter one padded; "" for zero or none.
+    """Return an id of ``digits`` digits in lower case, padded with zeros; "" for zero or none.
 
     Raises:
         UnreadableError: it is not hexadecimal, or too long.

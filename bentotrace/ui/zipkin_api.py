@@ -172,7 +172,7 @@ def _search(parameters: Mapping[str, str]) -> Search:
 
 
 def _times(parameters: Mapping[str, str]) -> tuple[int, int]:
-    """Return the first and the last nanosecond that is asked for."""
+    """Return the first and the last nanosecond of the requested range."""
     end = _integer(parameters, "endTs", int(time.time() * 1000))
     lookback = _integer(parameters, "lookback", _DAY)
     first, last = max(end - lookback, 0) * 10**6, end * 10**6 + 999_999

@@ -42,7 +42,7 @@ def read_links(store: Store, after: int, before: int) -> list[Link]:
 
 
 def _links(spans: Sequence[Operation]) -> Iterator[tuple[str, str, bool]]:
-    """Give the calling and the called service of each call of a trace, and whether it failed."""
+    """Yield the calling and the called service of each call of a trace, and whether it failed."""
     parents = _parents(spans)
     known: dict[int, Operation | None] = {}
     called = {
@@ -65,7 +65,7 @@ def _links(spans: Sequence[Operation]) -> Iterator[tuple[str, str, bool]]:
                 yield span.remote, span.service, failed
             else:
                 yield caller.service, span.service, failed or _failed_client(caller)
-        # The server's own span tells the same call.
+        # The server's own span is the same call.
         elif kind == _CLIENT and id(span) not in called:
             yield span.service, span.remote, failed
 

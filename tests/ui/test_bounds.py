@@ -256,7 +256,7 @@ def test_a_taken_port_is_named_and_the_rest_runs(
         viewer = start(ports=taken)
     problems = {item.name: item for item in viewer.listeners if item.problem}
     assert {name: item.port for name, item in problems.items()} == taken
-    assert {item.problem for item in problems.values()} == {"another program has it"}
+    assert {item.problem for item in problems.values()} == {"another program uses it"}
     assert request_path(viewer.port("page"), "/api/services")[0] == 200
     assert request_path(viewer.port("zipkin"), "/api/v2/spans", b"[]", JSON)[0] == 202
 

@@ -105,7 +105,7 @@ def test_a_taken_port_is_named_with_what_it_was_for(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         with running(tmp_path, "--memory", "--zipkin-port", str(port)) as (_, lines):
             assert (
-                f"  {port:>5}  Zipkin, spans and query API: not available, another program has it"
+                f"  {port:>5}  Zipkin, spans and query API: not available, another program uses it"
                 in lines
             )
             assert count(lines) == 0
@@ -323,7 +323,7 @@ def test_a_file_with_more_spans_than_are_kept_is_reported(tmp_path: Path) -> Non
 def test_a_host_that_is_not_known_is_the_reason(host: str, tmp_path: Path) -> None:
     done = run(tmp_path, "--memory", "--no-open", "--host", host, *ANY_PORTS)
     assert done.returncode == 1
-    assert "there is no page" not in done.stdout
+    assert "the page is not available" not in done.stdout
     last = done.stderr.splitlines()[-1]
     shown = host.encode("ascii", "backslashreplace").decode()
     assert last.startswith(f"no port of {shown} can be opened: ")
@@ -339,7 +339,7 @@ def test_a_page_without_a_port_says_why(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         with running(tmp_path, "--memory", "--port", port) as (_, lines):
-            assert "there is no page: another program has it" in lines
+            assert "the page is not available: another program uses it" in lines
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only on Linux is a file name any bytes")

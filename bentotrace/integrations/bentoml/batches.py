@@ -75,7 +75,7 @@ class Batches:
                 span.end()
 
     def share(self, data: Any, parts: Sequence[Any]) -> None:
-        """Let the parts of a request's data belong to its waiting, too."""
+        """Assign the parts of a request's data to its waiting, too."""
         for waiting in self._waiting.get(id(data), ()):
             for part in parts:
                 self._add(part, waiting)

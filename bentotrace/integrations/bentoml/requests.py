@@ -75,7 +75,7 @@ class RequestHooks:
         return await respond(kind, output, *args)
 
     async def batch_infer(self, infer: Call, factory: Any, name: str, *args: Any) -> Any:
-        """Let the dispatcher, which has no name, know whose batches it makes."""
+        """Record the method of the batches that a dispatcher, which has no name, will make."""
         tracer = current_tracer.get()
         method = None
         if tracer is not None:
@@ -89,7 +89,7 @@ class RequestHooks:
     def dispatch(
         self, make: Callable[..., Callable[[Any], Any]], dispatcher: Any, run: Call
     ) -> Callable[[Any], Any]:
-        """Trace the waiting of a request, and the batch that it may be the last to enter."""
+        """Trace the waiting of a request, and the batch that runs when it has entered."""
         method = self._method.get()
         if method is None:
             # A runner, or a service without such spans.
@@ -99,7 +99,7 @@ class RequestHooks:
         return functools.partial(self._batches.wait, call, method)
 
     def split_job(self, split: Callable[..., Any], dispatcher: Any, job: Any, *args: Any) -> Any:
-        """Let both parts of a request that is too large for one batch be known as its."""
+        """Assign both parts of a request that is too large for one batch to the request."""
         jobs = split(dispatcher, job, *args)
         self._batches.share(job.data, [each.data for each in jobs])
         return jobs

@@ -50,7 +50,7 @@ class Start:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """Let the spans of whatever the application does while it starts belong to the trace."""
+        """Add the spans that the application creates within the block to the trace."""
         token = context_api.attach(self._context)
         try:
             yield

@@ -132,7 +132,7 @@ class ExportingDuties(Duties):
         done = bench.run(_FORK, receiver)
         require(
             done.returncode == 0,
-            f"{done.stderr.strip()[-1000:]}; os.register_at_fork() tells when to connect again",
+            f"{done.stderr.strip()[-1000:]}; connect again in the child, see os.register_at_fork()",
         )
         if receiver is not None:
             names = sorted(span.name for span in wait_for(receiver, 3))
