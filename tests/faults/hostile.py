@@ -176,7 +176,7 @@ FAULTS = (
         timeout=2.0,
     ),
     Fault(
-        "reset mid-answer",
+        "reset mid-response",
         "begins to respond and resets the connection",
         stages.raw(lambda family: stages.after_request(family, stages.reset)),
         {
@@ -187,7 +187,7 @@ FAULTS = (
         timeout=2.0,
     ),
     Fault(
-        "garbage answer",
+        "garbage response",
         "responds with bytes of no protocol",
         stages.raw(stages.garbage),
         {

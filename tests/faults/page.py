@@ -49,7 +49,7 @@ def _rows(runs: Mapping[Cell, Run]) -> Iterator[str]:
     for cell, run in runs.items():
         status = run.status
         error = status["last_error"]
-        reason = error["reason"] if error is not None else "nothing: UDP has no answer"
+        reason = error["reason"] if error is not None else "nothing: UDP has no response"
         counts = [str(status[name]) for name in ("exported", "failed", "dropped")]
         cells = (
             cell.fault.name,
