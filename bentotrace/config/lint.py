@@ -130,7 +130,7 @@ def _homes(here: _Names, schemas: Iterable[_Schema]) -> Mapping[str, Sequence[st
         names: dict[str, list[str]] = {}
         for *there, name in _paths(section, above):
             if tuple(there) != here:
-                names.setdefault(name, []).append(_way(here, tuple(there)))
+                names.setdefault(name, []).append(_direction(here, tuple(there)))
         found = {**names, **found}
     return found
 
@@ -143,7 +143,7 @@ def _paths(section: Section, above: _Names) -> Iterator[_Names]:
             yield from _paths(child, here)
 
 
-def _way(here: _Names, there: _Names) -> str:
+def _direction(here: _Names, there: _Names) -> str:
     """Return the direction from one section to another."""
     if here[: len(there)] == there and here != there:
         return f"next to {here[len(there)]}"

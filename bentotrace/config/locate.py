@@ -54,7 +54,7 @@ def locate(document: Document, report: Report, wanted: Wanted) -> Block:
         return Block(document, ("tracing",), {})
     shared = path if len(path) < 3 else _SHARED
     for fault in document.faults:
-        if _concerns(fault.path, path) or _concerns(fault.path, shared):
+        if _overlap(fault.path, path) or _overlap(fault.path, shared):
             report.problems.append(fault.problem)
     _report_beside(document, path, report)
     value = document.get(path)
@@ -225,6 +225,6 @@ def _get(root: object, path: Path) -> object:
     return root
 
 
-def _concerns(place: Path, block: Path) -> bool:
+def _overlap(place: Path, block: Path) -> bool:
     shorter = min(len(place), len(block))
     return place[:shorter] == block[:shorter]

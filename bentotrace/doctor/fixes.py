@@ -78,7 +78,7 @@ def _words(evidence: Evidence) -> Mapping[str, str]:
     }
 
 
-def _good(evidence: Evidence) -> str:
+def _advise_on_success(evidence: Evidence) -> str:
     if evidence.target is None:
         return ""
     return (
@@ -254,7 +254,7 @@ def _exporter(evidence: Evidence) -> str:
 
 
 _FIXES: Mapping[Verdict, str | Callable[[Evidence], str]] = {
-    Verdict.GOOD: _good,
+    Verdict.GOOD: _advise_on_success,
     Verdict.SENT: (
         "UDP reports a closed port by an ICMP error, which a firewall may drop; it does not "
         "confirm that a span arrived. Look for trace {trace_id} in the backend."

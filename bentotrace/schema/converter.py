@@ -185,7 +185,7 @@ def _any_of(converter: Converter, hint: Any) -> _Read:
 
 def _mapping(items: Converter, hint: Any) -> _Read:
     key, item = split(hint)[1]
-    hint = dict[_back(key), _back(item)]  # type: ignore[misc]
+    hint = dict[_mark_strict(key), _mark_strict(item)]  # type: ignore[misc]
 
     def structure_mapping(value: Any) -> Any:
         if isinstance(value, Supplied):
@@ -207,7 +207,7 @@ def _list(items: Converter, hint: Any) -> _Read:
     origin, arguments = split(hint)
     cls: Any = LISTS[origin]
     fixed = origin is tuple and arguments[-1] is not ...
-    wrapped = tuple(map(_back, arguments[: len(arguments) if fixed else 1]))
+    wrapped = tuple(map(_mark_strict, arguments[: len(arguments) if fixed else 1]))
     hint = cls[wrapped if fixed or cls is not tuple else (*wrapped, ...)]
 
     def structure_list(value: Any) -> Any:
@@ -222,7 +222,7 @@ def _list(items: Converter, hint: Any) -> _Read:
     return structure_list
 
 
-def _back(hint: Any) -> Any:
+def _mark_strict(hint: Any) -> Any:
     """Mark an annotation, so that the converter of containers passes it to the strict one."""
     return Annotated[hint, "strict"]
 

@@ -15,7 +15,7 @@ def _cleaned(value: Any) -> Any:
     return BoundedAttributes(attributes={"key": value}, immutable=False).get("key")
 
 
-def _keeps(value: Any) -> bool:
+def _is_unchanged(value: Any) -> bool:
     return _cleaned(value) is value
 
 
@@ -29,7 +29,9 @@ def _freezes(item: Any) -> bool:
 
 
 # The exact types of values that the installed SDK keeps unchanged, apart from long text.
-_PLAIN_TYPES = frozenset(type(value) for value in (True, 1, 1.5, "text", b"bytes") if _keeps(value))
+_PLAIN_TYPES = frozenset(
+    type(value) for value in (True, 1, 1.5, "text", b"bytes") if _is_unchanged(value)
+)
 # The exact types that it keeps unchanged in a list of one type.
 _ITEM_TYPES = {type(item) for item in (True, 1, 1.5, "text") if _freezes(item)}
 _TEXT = frozenset([str])

@@ -111,17 +111,17 @@ class _Library:
     @property
     def lock(self) -> threading.RLock:
         """The lock that every caller of SQLite holds."""
-        return self._here().lock
+        return self._current_process().lock
 
     @property
     def unsafe(self) -> bool:
         """Whether this process began as a copy of one that was using SQLite."""
-        return self._here().unsafe
+        return self._current_process().unsafe
 
     @contextmanager
     def use(self) -> Iterator[None]:
         """Hold the lock; a child that is forked meanwhile finds out."""
-        here = self._here()
+        here = self._current_process()
         with here.lock:
             before = len(here.uses)
             try:
@@ -132,7 +132,7 @@ class _Library:
 
     def before_fork(self) -> None:
         """Acquire the lock, waiting at most five seconds, and close all connections."""
-        here = self._here()
+        here = self._current_process()
         if here.lock.acquire(timeout=_FORK_SECONDS):
             here.forking.add(threading.get_ident())
             for user in self._users:
@@ -140,12 +140,12 @@ class _Library:
 
     def after_fork(self) -> None:
         """Release the lock in the parent."""
-        here = self._here()
+        here = self._current_process()
         if threading.get_ident() in here.forking:
             here.forking.discard(threading.get_ident())
             here.lock.release()
 
-    def _here(self) -> _Process:
+    def _current_process(self) -> _Process:
         """Return the state of this process, the same for threads of a child that begin at once."""
         pid = os.getpid()
         here = self._by_pid.get(pid)

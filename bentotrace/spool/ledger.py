@@ -144,7 +144,7 @@ class Ledger:
         """Close the file when it holds no batch of this process."""
         self.backlog = self.oldest() is not None
         if not self.backlog:
-            self._lose(queue)
+            self._count_lost(queue)
             # Another process would send those that could not be removed.
             if not self._settled:
                 self._store.close()
@@ -179,9 +179,9 @@ class Ledger:
         if self._store.losses != self._losses:
             self._losses = self._store.losses
             self._settled.clear()
-            self._lose(queue)
+            self._count_lost(queue)
 
-    def _lose(self, queue: SpanQueue) -> None:
+    def _count_lost(self, queue: SpanQueue) -> None:
         """Count the spans that are no longer on disk."""
         lost = sum(self._own.values())
         self._own.clear()

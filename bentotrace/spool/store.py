@@ -80,7 +80,7 @@ class SpoolStore:
 
     def check(self) -> None:
         """Raise a :class:`StoreError` when batches cannot be stored."""
-        self._do(lambda connection: None)
+        self._run_transaction(lambda connection: None)
         self.disconnect()
 
     def next_number(self) -> int:
@@ -108,7 +108,7 @@ class SpoolStore:
             )
             return evicted
 
-        return self._do(append)
+        return self._run_transaction(append)
 
     def oldest(
         self, last: int = ANY_NUMBER, *, after: int = -ANY_NUMBER, skip: Collection[int] = ()
@@ -133,26 +133,30 @@ class SpoolStore:
                 raise DamagedFileError("its index has a batch that does not exist")
             return Batch(*row)
 
-        return self._do(find)
+        return self._run_transaction(find)
 
     def remove(self, numbers: Collection[int]) -> None:
         """Remove batches, unless they have been evicted."""
         query = "DELETE FROM batches WHERE number = ?"
-        self._do(lambda file: file.executemany(query, [(number,) for number in numbers]))
+        self._run_transaction(
+            lambda file: file.executemany(query, [(number,) for number in numbers])
+        )
 
     def evicted(self) -> list[int]:
         """Return the batches of this process that others evicted, since :meth:`forget_evicted`."""
         query = "SELECT number FROM evictions WHERE owner = ?"
-        return self._do(lambda file: [n for (n,) in file.execute(query, (self._owner,))])
+        return self._run_transaction(
+            lambda file: [n for (n,) in file.execute(query, (self._owner,))]
+        )
 
     def forget_evicted(self) -> None:
         """Remove the records of evicted batches."""
         query = "DELETE FROM evictions WHERE owner = ?"
-        self._do(lambda file: file.execute(query, (self._owner,)))
+        self._run_transaction(lambda file: file.execute(query, (self._owner,)))
 
     def adopt(self) -> int:
         """Adopt the batches of processes that have ended; return the number of spans."""
-        return self._do(self._adopt)
+        return self._run_transaction(self._adopt)
 
     def disconnect(self) -> None:
         """Close the connection; the next call opens another."""
@@ -173,7 +177,7 @@ class SpoolStore:
             self.disconnect()
             self._release_owner_lock()
 
-    def _do(self, work: Callable[[sqlite3.Connection], T], *, retry: bool = True) -> T:
+    def _run_transaction(self, work: Callable[[sqlite3.Connection], T], *, retry: bool = True) -> T:
         """Run a transaction; when the file is damaged, move it away and run it once more."""
         with SQLITE.use():
             try:
@@ -184,7 +188,7 @@ class SpoolStore:
                 if means_damage(error):
                     self._drop_connection()
                 if retry and self._set_aside(error):
-                    return self._do(work, retry=False)
+                    return self._run_transaction(work, retry=False)
                 raise StoreError(_explain(error)) from error
 
     def _attempt(self, work: Callable[[sqlite3.Connection], T]) -> T:

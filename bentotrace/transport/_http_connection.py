@@ -167,7 +167,7 @@ class Connection:
         if sock is not None:
             sock.close()
 
-    def _arm(self) -> socket.socket:
+    def _limit_next_call(self) -> socket.socket:
         """Set the timeout of the socket's next call to the time left; raise TimeoutError at 0."""
         sock = self._socket
         if sock is None:
@@ -196,10 +196,10 @@ class Connection:
     def _send_bytes(self, data: bytes) -> None:
         rest = memoryview(data)
         while rest:
-            rest = rest[self._arm().send(rest) :]
+            rest = rest[self._limit_next_call().send(rest) :]
 
     def _receive_bytes(self, size: int) -> bytes:
-        return self._arm().recv(size)
+        return self._limit_next_call().recv(size)
 
     def _connect(self) -> None:
         """Connect to the first address that accepts."""

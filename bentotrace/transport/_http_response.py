@@ -110,7 +110,7 @@ class ResponseReader:
                 for name, value in event.headers:
                     headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
                 phrase = event.reason.decode("latin-1").strip()
-                keeps = _keeps(event.http_version, headers)
+                keeps = _stays_open(event.http_version, headers)
                 return Response(event.status_code, phrase, headers, reusable=keeps)
             else:
                 self._status_line()
@@ -188,6 +188,6 @@ class ResponseReader:
         return int(number), phrase.strip()
 
 
-def _keeps(version: bytes, headers: Mapping[str, str]) -> bool:
+def _stays_open(version: bytes, headers: Mapping[str, str]) -> bool:
     options = [option.strip() for option in headers.get("connection", "").lower().split(",")]
     return "keep-alive" in options if version == b"1.0" else "close" not in options

@@ -180,7 +180,7 @@ class UDPTransport:
     def close(self) -> None:
         """Close the socket, for good; may be called again."""
         self._closed = True
-        here = self._here()
+        here = self._current_socket()
         if here.resolution is not None:
             here.resolution.interrupt()
         _close_unless_sending(here)
@@ -198,7 +198,7 @@ class UDPTransport:
         """Send a datagram; return None when the system refuses its size and it can be split."""
         if started_before_patch():
             return self._failure(FailureKind.CLOSED, "closed")
-        here = self._here()
+        here = self._current_socket()
         if not here.lock.acquire(timeout=max(0.0, deadline.remaining())):
             return self._out_of_time(deadline)
         try:
@@ -247,7 +247,7 @@ class UDPTransport:
             )
         return self._failure(FailureKind.CLOSED, "closed" if failure is None else str(failure))
 
-    def _here(self) -> _Socket:
+    def _current_socket(self) -> _Socket:
         """Return the socket of this process and threading state; close any other.
 
         A child must not use what it inherited: the lock may have been held at the fork.

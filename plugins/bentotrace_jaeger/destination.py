@@ -93,7 +93,7 @@ def resolve_http(endpoint: str | None) -> ResolvedEndpoint:
         endpoint or f"http://localhost:{_HTTP_PORT}",
         example="http://localhost:14268/api/traces",
         path=_PATH,
-        other_ports=_ports_but(_HTTP_PORT),
+        other_ports=_other_ports(_HTTP_PORT),
     )
 
 
@@ -114,11 +114,11 @@ def resolve_grpc(endpoint: str | None, insecure: bool) -> ResolvedEndpoint:
         port=_GRPC_PORT,
         insecure=insecure,
         option="jaeger.grpc.insecure",
-        other_ports=_ports_but(_GRPC_PORT),
+        other_ports=_other_ports(_GRPC_PORT),
     )
 
 
-def _ports_but(expected: int) -> dict[int, str]:
+def _other_ports(expected: int) -> dict[int, str]:
     return {
         port: f"take {what.format(port=expected)}"
         for port, what in _SPOKEN.items()

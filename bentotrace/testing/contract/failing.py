@@ -199,7 +199,7 @@ def _failures(family: Family | None) -> dict[str, Place]:
     return failures
 
 
-def _beside(receiver: Any, host: str, port: int) -> Any:
+def _with_address(receiver: Any, host: str, port: int) -> Any:
     """Return an address as if a receiver listened there."""
     address = f"{host}:{port}"
     endpoint = receiver.endpoint.replace(receiver.address, address)
@@ -217,12 +217,12 @@ def _refused(receiver: Any) -> Iterator[Any]:
             peer = opened.enter_context(socket.socket(socket.AF_INET, kind))
             peer.bind(("127.0.0.1", 0))
             kept.connect(peer.getsockname())
-        yield _beside(receiver, "127.0.0.1", kept.getsockname()[1])
+        yield _with_address(receiver, "127.0.0.1", kept.getsockname()[1])
 
 
 @contextmanager
 def _no_such_name(receiver: Any) -> Iterator[Any]:
-    yield _beside(receiver, "nowhere.invalid", receiver.port)
+    yield _with_address(receiver, "nowhere.invalid", receiver.port)
 
 
 @contextmanager

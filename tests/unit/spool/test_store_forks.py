@@ -211,7 +211,7 @@ def test_a_fork_within_a_transaction_leaves_it_to_the_parent(
 
         store = SpoolStore(sys.argv[1], "otlp", 1 << 20)
         # As a signal's handler does.
-        store._do(fork)
+        store._run_transaction(fork)
         store.append(store.next_number(), 1, b"x")
         """,
         str(directory),
