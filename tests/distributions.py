@@ -40,7 +40,7 @@ class Distributions:
         (info / "entry_points.txt").write_text(points, encoding="utf-8")
 
     def run(self, script: str, *arguments: str) -> str:
-        """Run a script in a process that sees them; gives what it printed."""
+        """Run a script in a process that sees them; return what it printed."""
         variables = {
             name: value
             for name, value in os.environ.items()

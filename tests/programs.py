@@ -94,7 +94,7 @@ def finished(
 
 
 def two_workers() -> list[str]:
-    """Give options with which uvicorn serves from two processes.
+    """Return options with which uvicorn serves from two processes.
 
     Long before these listen it binds the port, which the system may then give to another server.
     And under load a worker may be silent for the 5 s after which it is ended.
@@ -104,7 +104,7 @@ def two_workers() -> list[str]:
 
 
 def ask(url: str) -> tuple[int, bytes]:
-    """GET a URL of a server that may not listen yet; gives the status and the body."""
+    """GET a URL of a server that may not listen yet; return the status and the body."""
     # uvicorn's workers say that they have started before they listen.
     wait = urllib3.Retry(None, connect=600, read=0, backoff_factor=0.1, backoff_max=0.1)
     with urllib3.PoolManager(retries=wait, timeout=PATIENCE) as client:

@@ -189,7 +189,7 @@ def hang(connection: socket.socket) -> None:
 
 @contextlib.contextmanager
 def running_servers() -> Iterator[Callable[..., Server]]:
-    """Give a function that starts a server with a handler; all of them are stopped at the end."""
+    """Return a function that starts a server with a handler; all of them are stopped at the end."""
     servers: list[Server] = []
 
     def start(handler: Handler, *, port: int = 0, **options: Any) -> Server:

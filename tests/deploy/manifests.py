@@ -17,12 +17,12 @@ KUBERNETES = "1.33"
 
 
 def parse(text: str) -> list[Any]:
-    """Give the documents of a YAML text."""
+    """Return the documents of a YAML text."""
     return list(YAML(typ="safe").load_all(text))
 
 
 def load(path: Path) -> list[Any]:
-    """Give the documents of a file."""
+    """Return the documents of a file."""
     return parse(path.read_text("utf-8"))
 
 
@@ -43,12 +43,12 @@ def check(manifest: Any) -> None:
 
 
 def is_custom(manifest: Any) -> bool:
-    """Tell whether an operator brings the kind of a manifest."""
+    """Return whether an operator brings the kind of a manifest."""
     return "strimzi.io/" in manifest["apiVersion"]
 
 
 def mounted_file(path: Path, service: Mapping[str, Any], target: str) -> Path:
-    """Give the file that a service of a compose file has at a path of its container."""
+    """Return the file that a service of a compose file has at a path of its container."""
     (source,) = (
         mount.split(":")[0]
         for mount in service["volumes"]

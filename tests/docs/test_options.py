@@ -24,7 +24,7 @@ INSTALLED = [name for name in registry.names() if name != registry.NONE]
 
 
 def options() -> Iterator[tuple[str, tuple[str, ...], list[str]]]:
-    """Give the table of each option, its path there, and the variables that override it."""
+    """Return the table of each option, its path there, and the variables that override it."""
     for name in (COMMON, *INSTALLED):
         cls = TracingOptions if name == COMMON else registry.load(name).config
         for path, leaf in section_of(cls).leaves():

@@ -42,14 +42,14 @@ def parse_location(text: str, ports: Iterable[str]) -> tuple[str, dict[str, int]
 
 
 def get(url: str, **fields: str) -> tuple[int, bytes]:
-    """GET a URL on a connection of its own; gives the status and the body."""
+    """GET a URL on a connection of its own; return the status and the body."""
     with urllib3.PoolManager(retries=False, timeout=_REQUEST_TIMEOUT) as http:
         response = http.request("GET", url, fields=fields or None)
         return response.status, response.data
 
 
 def poll(fetch: Callable[[], T], ready: Callable[[T], bool], *, within: float) -> T:
-    """Fetch until the answer is ready or the seconds are over; gives the last answer either way."""
+    """Fetch until the answer is ready or the seconds are over; return the last answer either way."""
     deadline = time.monotonic() + within
     while True:
         answer = fetch()
@@ -166,7 +166,7 @@ class JaegerSpan:
         return None
 
     def tag(self, key: str) -> Tag:
-        """Give the one tag of that key; an AssertionError where there is none or more."""
+        """Return the one tag of that key; an AssertionError where there is none or more."""
         found = [tag for tag in self.tags if tag.key == key]
         if len(found) != 1:
             raise AssertionError(f"span {self.name!r} has {len(found)} tags {key!r}: {self.tags}")
@@ -192,7 +192,7 @@ class JaegerTrace:
         return cls(trace["traceID"].zfill(32), tuple(spans))
 
     def span(self, name: str) -> JaegerSpan:
-        """Give the one span of that name; an AssertionError where there is none or more."""
+        """Return the one span of that name; an AssertionError where there is none or more."""
         found = [span for span in self.spans if span.name == name]
         if len(found) != 1:
             names = ", ".join(sorted(span.name for span in self.spans))
@@ -215,15 +215,15 @@ class Jaeger:
     query: int = 16686
 
     def url(self, port: int) -> str:
-        """Give the HTTP base URL of one of the ports, without a slash at the end."""
+        """Return the HTTP base URL of one of the ports, without a slash at the end."""
         return _url(self.host, port)
 
     def services(self) -> frozenset[str]:
-        """Give the names of all services that the server has spans of."""
+        """Return the names of all services that the server has spans of."""
         return frozenset(self._get("/api/services") or ())
 
     def find(self, trace_id: str) -> JaegerTrace | None:
-        """Give the trace as far as it has arrived; None where no span of it has."""
+        """Return the trace as far as it has arrived; None where no span of it has."""
         url = f"{self.url(self.query)}/api/traces/{trace_id}"
         status, body = get(url)
         if status == 404:
@@ -248,7 +248,7 @@ class Jaeger:
         return trace
 
     def traces(self, service: str) -> tuple[JaegerTrace, ...]:
-        """Give every trace, up to 1500, in which the service has a span, now."""
+        """Return every trace, up to 1500, in which the service has a span, now."""
         found = self._get("/api/traces", service=service, limit="1500")
         return tuple(JaegerTrace.from_json(trace) for trace in found or ())
 
@@ -270,11 +270,11 @@ class Zipkin:
         return _url(self.host, self.port)
 
     def services(self) -> frozenset[str]:
-        """Give the names, in lower case, of all services that the server has spans of."""
+        """Return the names, in lower case, of all services that the server has spans of."""
         return frozenset(self._get("/api/v2/services"))
 
     def find(self, trace_id: str) -> tuple[dict[str, Any], ...]:
-        """Give the trace's spans as far as they have arrived, as Zipkin v2 JSON objects."""
+        """Return the trace's spans as far as they have arrived, as Zipkin v2 JSON objects."""
         url = f"{self.url}/api/v2/trace/{trace_id}"
         status, body = get(url)
         return () if status == 404 else tuple(_document(url, status, body))
@@ -294,7 +294,7 @@ class Zipkin:
         return found
 
     def traces(self, service: str) -> tuple[tuple[dict[str, Any], ...], ...]:
-        """Give every trace of the last day, up to 1500, in which the service has a span, now."""
+        """Return every trace of the last day, up to 1500, in which the service has a span, now."""
         found = self._get("/api/v2/traces", serviceName=service, limit="1500")
         return tuple(tuple(trace) for trace in found)
 

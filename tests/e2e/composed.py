@@ -21,14 +21,14 @@ BIN = Path(sys.executable).parent
 
 
 def service(file: str, name: str) -> Mapping[str, Any]:
-    """Give a service of a compose file."""
+    """Return a service of a compose file."""
     (compose,) = load(DEPLOY / "compose" / file)
     found: Mapping[str, Any] = compose["services"][name]
     return found
 
 
 def variables(file: str, name: str, **addresses: str) -> dict[str, str]:
-    """Give the environment of a service, with files of this repository for those that it mounts.
+    """Return the environment of a service, with files of this repository for those that it mounts.
 
     Args:
         file: of ``deploy/compose``.

@@ -47,7 +47,7 @@ Server = TypeVar("Server")
 def jaeger(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Jaeger]:
-    """Give a real Jaeger v2."""
+    """Yield a real Jaeger v2."""
     named = _named("BENTOTRACE_TEST_JAEGER", Jaeger)
     if named is not None:
         yield named
@@ -60,7 +60,7 @@ def jaeger(
 def zipkin(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Zipkin]:
-    """Give a real Zipkin."""
+    """Yield a real Zipkin."""
     named = _named("BENTOTRACE_TEST_ZIPKIN", Zipkin)
     if named is not None:
         yield named
@@ -73,7 +73,7 @@ def zipkin(
 def deployed_jaeger(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Jaeger]:
-    """Give a real Jaeger v2 with the configuration of ``deploy/jaeger``."""
+    """Yield a real Jaeger v2 with the configuration of ``deploy/jaeger``."""
     run = deployed.running_jaeger
     with _started(request, "jaeger", tmp_path_factory, run) as server:
         yield server
@@ -85,7 +85,7 @@ def gateway(
     tmp_path_factory: pytest.TempPathFactory,
     deployed_jaeger: Jaeger,
 ) -> Iterator[deployed.Collector]:
-    """Give a real gateway with the configuration of ``deploy/collector``, in front of Jaeger."""
+    """Yield a real gateway with the configuration of ``deploy/collector``, in front of Jaeger."""
 
     def run(program: Path, directory: Path) -> AbstractContextManager[deployed.Collector]:
         return deployed.running_gateway(program, directory, deployed_jaeger)
@@ -98,7 +98,7 @@ def gateway(
 def kafka(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Kafka]:
-    """Give a real Kafka with the topics of the tests."""
+    """Yield a real Kafka with the topics of the tests."""
     pytest.importorskip("bentotrace_kafka", reason="it is in contrib/bentotrace-kafka")
     from .brokers import running_kafka
 
@@ -111,7 +111,7 @@ def kafka(
 def kafka_jaeger(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kafka: Kafka
 ) -> Iterator[Jaeger]:
-    """Give a real Jaeger v2 that reads from Kafka, as ``deploy/jaeger`` configures it."""
+    """Yield a real Jaeger v2 that reads from Kafka, as ``deploy/jaeger`` configures it."""
 
     def run(program: Path, directory: Path) -> AbstractContextManager[Jaeger]:
         return deployed.running_ingester(program, directory, kafka.address)
@@ -124,7 +124,7 @@ def kafka_jaeger(
 def kafka_zipkin(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kafka: Kafka
 ) -> Iterator[Zipkin]:
-    """Give a real Zipkin that reads from Kafka."""
+    """Yield a real Zipkin that reads from Kafka."""
 
     def run(jar: Path, directory: Path) -> AbstractContextManager[Zipkin]:
         return running_zipkin(jar, directory, KAFKA_BOOTSTRAP_SERVERS=kafka.address)
@@ -135,19 +135,19 @@ def kafka_zipkin(
 
 @pytest.fixture(scope="session")
 def collector(request: pytest.FixtureRequest) -> Path:
-    """Give the program of a Collector that has the components that ``deploy/collector`` names."""
+    """Return the program of a Collector that has the components that ``deploy/collector`` names."""
     return _program(request, "collector")
 
 
 @pytest.fixture(scope="session")
 def kustomize(request: pytest.FixtureRequest) -> Path:
-    """Give the program kustomize."""
+    """Return the program kustomize."""
     return _program(request, "kustomize")
 
 
 @pytest.fixture(scope="session")
 def strimzi(request: pytest.FixtureRequest) -> Path:
-    """Give the directory with the definition of each kind of Strimzi that ``deploy/`` uses."""
+    """Return the directory with the definition of each kind of Strimzi that ``deploy/`` uses."""
     return _program(request, "strimzi")
 
 
@@ -206,6 +206,6 @@ def _without_what_is_missing() -> Iterator[None]:
 
 @pytest.fixture
 def viewer() -> Iterator[Viewer]:
-    """Give a viewer with every port free, in memory."""
+    """Yield a viewer with every port free, in memory."""
     with Viewer(Settings(ports=dict.fromkeys(PORTS, 0))) as running:
         yield running

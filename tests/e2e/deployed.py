@@ -46,11 +46,11 @@ class Collector:
     metrics: int
 
     def url(self, port: int) -> str:
-        """Give the HTTP base URL of one of the ports, without a slash at the end."""
+        """Return the HTTP base URL of one of the ports, without a slash at the end."""
         return f"http://{self.host}:{port}"
 
     def count(self, name: str) -> float:
-        """Give one of its own counts, over all labels; 0 before there is anything to count."""
+        """Return one of its own counts, over all labels; 0 before there is anything to count."""
         status, body = get(f"{self.url(self.metrics)}/metrics")
         assert status == 200, body
         samples = [line.rpartition(" ") for line in body.decode().splitlines()]
@@ -58,7 +58,7 @@ class Collector:
 
 
 def arguments(files: Sequence[str], *more: Path) -> list[str]:
-    """Give the arguments with which a Collector reads files of ``deploy/``, and more over them."""
+    """Return the arguments with which a Collector reads files of ``deploy/``, and more over them."""
     return [f"--config={path}" for path in (*(DEPLOY / file for file in files), *more)]
 
 

@@ -78,7 +78,7 @@ class ServerNotStartedError(Exception):
 
 
 def installed(server: str, announce: Callable[[str], None]) -> Path:
-    """Give the path of a server's program, which is built or fetched the first time.
+    """Return the path of a server's program, which is built or fetched the first time.
 
     Raises:
         ServerUnavailableError: The script that installs it lacks a tool.
@@ -114,7 +114,7 @@ def installed(server: str, announce: Callable[[str], None]) -> Path:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Give this process's environment without what would configure a server or a service."""
+    """Return this process's environment without what would configure a server or a service."""
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -135,7 +135,7 @@ def stop(process: subprocess.Popen[bytes], seconds: float = _STOP_TIMEOUT) -> in
 
 
 def answers_200(url: str) -> bool:
-    """Tell whether a GET of the URL is answered 200 now."""
+    """Return whether a GET of the URL is answered 200 now."""
     try:
         return get(url)[0] == 200
     except urllib3.exceptions.HTTPError:

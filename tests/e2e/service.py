@@ -60,7 +60,7 @@ class Record(SpanExporter):
 
 
 def seen(span: ReadableSpan) -> dict[str, Any]:
-    """Give a span as plain values: ids in hex, times in nanoseconds."""
+    """Return a span as plain values: ids in hex, times in nanoseconds."""
     context, scope = span.get_span_context(), span.instrumentation_scope
     assert context is not None
     assert scope is not None

@@ -43,7 +43,7 @@ JAEGER: Mapping[str, Callable[[Jaeger], dict[str, Any]]] = {
 
 
 def configure(directory: Path, services: Mapping[str, Any]) -> dict[str, str]:
-    """Write BentoML's file for some services; gives the variable that names it."""
+    """Write BentoML's file for some services; return the variable that names it."""
     answers = {"http": {"response": {"trace_id": True}}}
     # JSON is YAML.
     (directory / "bentoml.yaml").write_text(json.dumps({"services": {**answers, **services}}))
@@ -51,7 +51,7 @@ def configure(directory: Path, services: Mapping[str, Any]) -> dict[str, str]:
 
 
 def named(name: str) -> dict[str, Any]:
-    """Give the option for a service's name in a server that has traces of other tests."""
+    """Return the option for a service's name in a server that has traces of other tests."""
     return {"resource": {"attributes": {"service.name": name}}}
 
 
@@ -70,7 +70,7 @@ def classify(directory: Path, exporter: Mapping[str, Any]) -> str:
 def arrived(
     jaeger: Jaeger, service: str, *, traces: int, names: frozenset[str]
 ) -> dict[str, JaegerTrace]:
-    """Give a service's traces by their ids, once there are so many with spans of these names.
+    """Return a service's traces by their ids, once there are so many with spans of these names.
 
     How many spans the reading and the writing of a request make is the instrumentation's affair.
     """
@@ -85,7 +85,7 @@ def arrived(
 
 
 def of_requests(traces: Iterable[JaegerTrace]) -> list[JaegerTrace]:
-    """Give the traces that are not of the start of a worker."""
+    """Return the traces that are not of the start of a worker."""
     return [
         trace for trace in traces if not any(span.name.startswith("start ") for span in trace.spans)
     ]

@@ -28,7 +28,7 @@ FLOWERS = [[5.1, 3.5, 1.4, 0.2], [6.7, 3.0, 5.8, 2.2]]
 
 @pytest.fixture(scope="module")
 def bento(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the bento of ``deploy/bentoml``."""
+    """Return the bento of ``deploy/bentoml``."""
     return composed.build_bento(tmp_path_factory.mktemp("bento"))
 
 

@@ -133,7 +133,7 @@ def check_sampling(protocol: str, front_endpoint: str, back_endpoint: str, jaege
 
 
 def arrived(jaeger: Jaeger, service: str, expected: Set[str]) -> dict[str, JaegerTrace]:
-    """Give a service's traces by their ids, once those expected are there and all are whole."""
+    """Return a service's traces by their ids, once those expected are there and all are whole."""
     found = poll(
         lambda: jaeger.traces(service),
         lambda found: (

@@ -26,7 +26,7 @@ SERVICES = [each for each in SNIPPETS if each.name.endswith(".py")]
 
 
 def port_of(snippet: Snippet, jaeger: Jaeger, zipkin: Zipkin) -> int:
-    """Give the port to which a snippet sends."""
+    """Return the port to which a snippet sends."""
     if snippet.wire == "zipkin":
         return zipkin.port
     port: int = getattr(jaeger, snippet.wire)

@@ -35,7 +35,7 @@ Section = tuple[str, dict[str, Any]]
 
 @pytest.fixture
 def section(transport: str, jaeger: Jaeger, request: pytest.FixtureRequest) -> Section:
-    """Give the exporter and its options."""
+    """Return the exporter and its options."""
     if transport.startswith("kafka"):
         encoding = "jaeger_proto" if transport == "kafka-jaeger" else "otlp_proto"
         kafka = request.getfixturevalue("kafka")
@@ -74,7 +74,7 @@ only_jaeger = pytest.mark.parametrize("transport", JAEGER_TRANSPORTS, indirect=T
 
 @pytest.fixture
 def jaeger(transport: str, jaeger: Jaeger, request: pytest.FixtureRequest) -> Jaeger:
-    """Give the Jaeger that the spans reach."""
+    """Return the Jaeger that the spans reach."""
     through_kafka = transport.startswith("kafka")
     found: Jaeger = request.getfixturevalue("kafka_jaeger") if through_kafka else jaeger
     return found

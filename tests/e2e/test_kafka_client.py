@@ -34,7 +34,7 @@ READ_SECONDS = 30.0
 
 @pytest.fixture
 def topic(kafka: Kafka) -> str:
-    """Give a topic of one test; a broker creates it when the first message comes."""
+    """Return a topic of one test; a broker creates it when the first message comes."""
     return f"spans-{secrets.token_hex(4)}"
 
 
@@ -72,7 +72,7 @@ def received(kafka: Kafka, topic: str, count: int) -> list[str]:
 
 
 def tls(certificates: Certificates, *, client: Certificates | None = None) -> dict[str, Any]:
-    """Give the section ``kafka.tls``, with a client's certificate or without."""
+    """Return the section ``kafka.tls``, with a client's certificate or without."""
     section = {"enabled": True, "certificate_file": str(certificates.authority)}
     if client is not None:
         section["client_certificate_file"] = str(client.client)
@@ -172,12 +172,12 @@ def test_no_command_prints_the_password_of_a_listener_without_tls(
 
 @pytest.fixture(scope="module")
 def others(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """Give the certificates of an authority that the broker does not know."""
+    """Return the certificates of an authority that the broker does not know."""
     return Certificates.issue(tmp_path_factory.mktemp("others"))
 
 
 def refused_settings(kafka: Kafka, others: Certificates) -> dict[str, dict[str, Any]]:
-    """Give what a broker refuses."""
+    """Return what a broker refuses."""
     own = kafka.certificates
     passwords = {
         f"password for {mechanism}": {

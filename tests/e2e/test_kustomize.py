@@ -23,7 +23,7 @@ def name(directory: Path) -> str:
 
 
 def build(kustomize: Path, directory: Path) -> list[Any]:
-    """Give the manifests of a directory, of which kustomize has nothing to warn."""
+    """Return the manifests of a directory, of which kustomize has nothing to warn."""
     done = subprocess.run(
         [str(kustomize), "build", str(directory)],
         capture_output=True,
@@ -87,7 +87,7 @@ def test_an_unknown_field_of_the_operator_is_found(strimzi: Path) -> None:
 
 
 def strict(schema: Any) -> Any:
-    """Give a schema of Kubernetes as JSON Schema that allows no unknown field."""
+    """Return a schema of Kubernetes as JSON Schema that allows no unknown field."""
     if isinstance(schema, list):
         return [strict(each) for each in schema]
     if not isinstance(schema, dict):
@@ -133,7 +133,7 @@ def test_a_container_sends_to_a_port_of_a_service_beside_it(
 
 
 def written_in(directory: Path) -> tuple[list[tuple[str, str]], list[dict[str, str]]]:
-    """Give the manifests of a kustomization and of those that it names, and its config maps."""
+    """Return the manifests of a kustomization and of those that it names, and its config maps."""
     (kustomization,) = load(directory / "kustomization.yaml")
     manifests = []
     files = [

@@ -53,7 +53,7 @@ class Service:
     process: subprocess.Popen[bytes]
 
     def request(self, method: str, path: str, **headers: str) -> tuple[int, dict[str, Any]]:
-        """Send a request on a connection of its own; gives the status and the document."""
+        """Send a request on a connection of its own; return the status and the document."""
         body = b'{"petal": 1.4}' if method == "POST" else None
         with urllib3.PoolManager(retries=False, timeout=15.0) as http:
             response = http.request(method, self.url + path, body=body, headers=headers)
@@ -65,7 +65,7 @@ class Service:
         return self.process.wait(15.0)
 
     def recorded(self) -> list[dict[str, Any]]:
-        """Give what the service's SDK saw of every sampled span, in the order of their ends."""
+        """Return what the service's SDK saw of every sampled span, in the order of their ends."""
         lines = self.record.read_text("utf-8").splitlines() if self.record.exists() else []
         return [json.loads(line) for line in lines]
 
@@ -106,7 +106,7 @@ class Run:
     log: str
 
     def recorded(self, trace_id: str) -> list[dict[str, Any]]:
-        """Give what the service's SDK saw of one trace."""
+        """Return what the service's SDK saw of one trace."""
         return [span for span in self.service.recorded() if span["trace_id"] == trace_id]
 
 
@@ -118,14 +118,14 @@ def way(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def jaeger(way: str, jaeger: Jaeger, request: pytest.FixtureRequest) -> Jaeger:
-    """Give the Jaeger that they reach."""
+    """Return the Jaeger that they reach."""
     found: Jaeger = request.getfixturevalue("kafka_jaeger") if way == "kafka" else jaeger
     return found
 
 
 @pytest.fixture(scope="module")
 def destination(way: str, jaeger: Jaeger, request: pytest.FixtureRequest) -> Destination:
-    """Give the exporter and its options."""
+    """Return the exporter and its options."""
     if way == "kafka":
         return "kafka", {"brokers": request.getfixturevalue("kafka").address}
     endpoint = jaeger.url(jaeger.otlp_http if way == "http" else jaeger.otlp_grpc)
@@ -165,7 +165,7 @@ def arrived(request: pytest.FixtureRequest, run: Run, jaeger: Jaeger) -> JaegerT
 
 
 def as_shown(key: str, value: Any) -> Tag:
-    """Give the tag that Jaeger makes of an attribute."""
+    """Return the tag that Jaeger makes of an attribute."""
     if isinstance(value, list):
         return Tag(key, "string", json.dumps(value, ensure_ascii=False, separators=(",", ":")))
     return Tag(key, TYPES[type(value)], value)
@@ -189,7 +189,7 @@ def shown_tags(span: Mapping[str, Any]) -> tuple[Tag, ...]:
 
 
 def shown(span: Mapping[str, Any]) -> JaegerSpan:
-    """Give a recorded span as Jaeger shows it when it received the same over OTLP."""
+    """Return a recorded span as Jaeger shows it when it received the same over OTLP."""
     resource = dict(span["resource"])
     references = [Reference("FOLLOWS_FROM", **link) for link in span["links"]]
     if span["parent_id"]:
@@ -221,7 +221,7 @@ def shown(span: Mapping[str, Any]) -> JaegerSpan:
 
 
 def family(trace: JaegerTrace) -> dict[str, str | None]:
-    """Give the name of every span's parent by the span's name; equal names count once."""
+    """Return the name of every span's parent by the span's name; equal names count once."""
     names = {span.span_id: span.name for span in trace.spans}
     return {span.name: names.get(span.parent_id or "") for span in trace.spans}
 

@@ -42,20 +42,20 @@ def way(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def zipkin(way: str, zipkin: Zipkin, request: pytest.FixtureRequest) -> Zipkin:
-    """Give the Zipkin that they reach."""
+    """Return the Zipkin that they reach."""
     found: Zipkin = request.getfixturevalue("kafka_zipkin") if way == "kafka" else zipkin
     return found
 
 
 @pytest.fixture
 def local(way: str) -> dict[str, Any]:
-    """Give the address of the service in a span; Kafka's exporter has no options for it."""
+    """Return the address of the service in a span; Kafka's exporter has no options for it."""
     return {} if way == "kafka" else LOCAL
 
 
 @pytest.fixture
 def section(way: str, zipkin: Zipkin, request: pytest.FixtureRequest) -> Section:
-    """Give the exporter and its options."""
+    """Return the exporter and its options."""
     if way == "kafka":
         kafka = request.getfixturevalue("kafka")
         return "kafka", {"brokers": kafka.address, "encoding": "zipkin_json"}

@@ -46,7 +46,7 @@ class Fault:
     recovers: bool = False
 
     def applies_to(self, transport: Transport) -> bool:
-        """Tell whether that transport can meet it."""
+        """Return whether that transport can meet it."""
         return transport.family in self.expected or transport.family in self.silent
 
 

@@ -157,7 +157,7 @@ def _count(site: Site, cell: Cell) -> int | None:
 
 
 def complaints_of(run: Run) -> list[str]:
-    """Tell every promise that a run breaks."""
+    """Return every promise that a run breaks."""
     return [*_of_time(run), *_of_end(run), *_of_accounts(run), *_of_words(run)]
 
 

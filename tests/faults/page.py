@@ -23,7 +23,7 @@ _HEAD = (
 
 
 def page_of(text: str, runs: Mapping[Cell, Run]) -> str:
-    """Give the page with a row for every run."""
+    """Return the page with a row for every run."""
     faults, rows = "\n".join(_faults()), "\n".join(_rows(runs))
     text = _FAULTS.sub(lambda found: f"{found[1]}{faults}\n{found[2]}", text)
     return _TABLE.sub(lambda found: f"{found[1]}{rows}\n{found[2]}", text)

@@ -72,7 +72,7 @@ def run_script(
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """Give this process's environment without what would configure a pipeline or a proxy.
+    """Return this process's environment without what would configure a pipeline or a proxy.
 
     The programs of this environment of Python come first on its path.
     """
@@ -86,5 +86,5 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 def warnings_of(log: str) -> list[str]:
-    """Give the warnings of bentotrace in a log."""
+    """Return the warnings of bentotrace in a log."""
     return [line for line in log.splitlines() if line.startswith("WARNING bentotrace")]

@@ -57,7 +57,7 @@ async def asgi(scope, receive, send):
 def serving(
     command: Sequence[str], block: Mapping[str, Any], directory: Path, *, configures: bool = True
 ) -> Iterator[tuple[int, Path]]:
-    """Run a server that inherits a listening socket; gives its port, and where it logs.
+    """Run a server that inherits a listening socket; return its port, and where it logs.
 
     Args:
         command: a program of this environment, and what it takes.

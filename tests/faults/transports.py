@@ -34,7 +34,7 @@ class Transport:
     section: Callable[[str, int, str | None], dict[str, Any]]
 
     def block(self, host: str, port: int, ca_file: str | None = None) -> dict[str, Any]:
-        """Give the configuration without a processor."""
+        """Return the configuration without a processor."""
         section = self.section(host, port, ca_file)
         return {"exporter_type": self.exporter, "sample_rate": 1.0, self.exporter: section}
 

@@ -17,7 +17,7 @@ _TABLE = re.compile(r"(<!-- servers -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def page_of(text: str, runs: Mapping[Cell, Sequence[Run]]) -> str:
-    """Give the page with a row for every program and start, and the reasons for losses."""
+    """Return the page with a row for every program and start, and the reasons for losses."""
     lines = "\n".join([*_rows(runs), "", *_reasons()])
     return _TABLE.sub(lambda found: f"{found[1]}{lines}\n{found[2]}", text)
 

@@ -19,7 +19,7 @@ OURS_ALONE = [(cell,) for cell in CELLS if cell.tracer == OURS]
 
 
 def read(runs: Runs, cell: Cell) -> list[Run]:
-    """Give the runs of a cell, or raise what they ended with."""
+    """Return the runs of a cell, or raise what they ended with."""
     found = runs[cell]
     if isinstance(found, Exception):
         raise found

@@ -28,7 +28,7 @@ def distributions(tmp_path: Path) -> Distributions:
 
 @pytest.fixture
 def run_python() -> Callable[[str], str]:
-    """Runs a script in a process of its own; gives what it printed."""
+    """Runs a script in a process of its own; return what it printed."""
 
     def run(script: str) -> str:
         return Distributions(Path("nowhere")).run(script)

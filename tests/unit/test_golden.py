@@ -44,7 +44,7 @@ Run = Callable[..., str]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs pytest on a module in a project of its own; gives what it printed."""
+    """Runs pytest on a module in a project of its own; return what it printed."""
     tests = tmp_path / "project" / "tests"
     (tests / "room").mkdir(parents=True)
     (tmp_path / "project" / "pytest.ini").write_text("[pytest]\n")

@@ -89,7 +89,7 @@ def block_of(way: str, port: int, protocols: Mapping[str, Any]) -> dict[str, Any
 
 
 def variables(port: int) -> dict[str, str]:
-    """Give every secret by every variable that takes it."""
+    """Return every secret by every variable that takes it."""
     found = {"OTEL_EXPORTER_JAEGER_USER": USER}
     found.update(dict.fromkeys((name for names in TEXTS.values() for name in names), SECRET))
     found.update((name, f"x-api-key={SECRET}") for names in HEADERS.values() for name in names)
@@ -123,7 +123,7 @@ def write(directory: Path, block: Mapping[str, Any]) -> None:
 
 
 def run(directory: Path, environ: Mapping[str, str], script: str, *arguments: str) -> str:
-    """Run a script in a process of its own; gives all that it put out, which holds no secret."""
+    """Run a script in a process of its own; return all that it put out, which holds no secret."""
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
         cwd=directory,

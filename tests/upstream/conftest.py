@@ -37,7 +37,7 @@ ATTRIBUTES = {
 
 @pytest.fixture(scope="session")
 def spans() -> Sequence[ReadableSpan]:
-    """Give spans of one trace, made by the SDK: every field and every type of attribute."""
+    """Return spans of one trace, made by the SDK: every field and every type of attribute."""
     memory = InMemorySpanExporter()
     limits = SpanLimits(max_attributes=len(ATTRIBUTES), max_events=3, max_links=2)
     provider = TracerProvider(

@@ -84,7 +84,7 @@ def library(first: str) -> str:
 
 
 def longest_pause(first: str, transport: Transport, directory: Path) -> float:
-    """Give the seconds for which a receiver that hangs held up a greenlet; the timeout is 4 s."""
+    """Return the seconds for which a receiver that hangs held up a greenlet; the timeout is 4 s."""
     script = TICKING.format(library=library(first))
     with HANGS.stage(Scene(transport, None, None)) as site:
         block = transport.block(site.host, site.port)

@@ -65,7 +65,7 @@ GEVENT_PATCH = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
 
 
 def command_of(start: str, directory: Path, block: dict[str, Any]) -> list[str]:
-    """Give what stands before a server's command."""
+    """Return what stands before a server's command."""
     if start == "configure":
         return []
     pytest.importorskip("opentelemetry.instrumentation", reason="the extra instrument brings it")
@@ -127,7 +127,7 @@ def test_workers_of_gunicorn_answer_while_the_receiver_hangs(
 def working(
     command: list[str], directory: Path, variables: dict[str, str]
 ) -> Iterator[tuple[Path, Path]]:
-    """Run a worker of Celery; gives the file of what is done, and the log."""
+    """Run a worker of Celery; return the file of what is done, and the log."""
     (directory / "tasks.py").write_text(TASKS, encoding="utf-8")
     folder = directory / "messages"
     (folder / "control").mkdir(parents=True)

@@ -21,7 +21,7 @@ def receiver() -> Iterator[OTLPHTTPReceiver]:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    """Gives the directory that is served from."""
+    """Return the directory that is served from."""
     directory = tmp_path / "service"
     directory.mkdir()
     return directory
@@ -41,7 +41,7 @@ def write(directory: Path) -> Write:
 
 @pytest.fixture
 def variables(receiver: OTLPHTTPReceiver) -> dict[str, str]:
-    """Gives the variables by which a service sends every span of its requests."""
+    """Return the variables by which a service sends every span of its requests."""
     return {
         "OTEL_TRACES_EXPORTER": "otlp",
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint.removesuffix("/v1/traces"),
@@ -52,12 +52,12 @@ def variables(receiver: OTLPHTTPReceiver) -> dict[str, str]:
 
 
 def named(spans: Iterable[ReceivedSpan], name: str) -> dict[str, ReceivedSpan]:
-    """Give the spans of a name by their ids."""
+    """Return the spans of a name by their ids."""
     return {span.span_id: span for span in spans if span.name == name}
 
 
 def of_requests(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:
-    """Give the spans that are not of the start of a worker."""
+    """Return the spans that are not of the start of a worker."""
     found = list(spans)
     starts = {span.trace_id for span in found if span.name.startswith("start ")}
     return [span for span in found if span.trace_id not in starts]

@@ -83,7 +83,7 @@ class Serving:
         return self.process.wait(STOP_TIMEOUT)
 
     def said(self) -> str:
-        """Give what was logged so far."""
+        """Return what was logged so far."""
         return self.log.read_text("utf-8", "replace")
 
     def wait_until_said(self, text: str, *, times: int) -> None:
@@ -161,6 +161,6 @@ def serving(
 
 
 def environment_of(directory: Path, variables: Mapping[str, str]) -> dict[str, str]:
-    """Give an environment in which BentoML keeps its things beside a directory, and to itself."""
+    """Return an environment in which BentoML keeps its things beside a directory, and to itself."""
     home = str(directory.parent / "bentoml")
     return environment(BENTOML_DO_NOT_TRACK="True", BENTOML_HOME=home, **variables)

@@ -40,7 +40,7 @@ def ask(app):
 
 
 def script(directory: Path, text: str, **variables: str) -> str:
-    """Run a script that has the service; gives what it printed."""
+    """Run a script that has the service; return what it printed."""
     path = directory / "application.py"
     path.write_text(SERVICE + text, "utf-8")
     done = subprocess.run(

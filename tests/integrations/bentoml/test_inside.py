@@ -52,7 +52,7 @@ with bentotrace.configure():
 
 
 def one(spans: list[ReceivedSpan], name: str) -> ReceivedSpan:
-    """Give the only span of a name."""
+    """Return the only span of a name."""
     (span,) = named(spans, name).values()
     return span
 

@@ -41,7 +41,7 @@ with bentotrace.configure() as tracing, grpc.insecure_channel(sys.argv[1]) as ch
 
 
 def in_order(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:
-    """Give the spans of one trace, each of which is the parent of the next."""
+    """Return the spans of one trace, each of which is the parent of the next."""
     parents = {span.parent_id: span for span in spans}
     ordered: list[ReceivedSpan] = []
     while parents:

@@ -21,7 +21,7 @@ Write = Callable[[str, str], Path]
 
 
 def servers(spans: Iterable[ReceivedSpan]) -> list[ReceivedSpan]:
-    """Give the spans of requests."""
+    """Return the spans of requests."""
     return [span for span in spans if span.kind == "server"]
 
 

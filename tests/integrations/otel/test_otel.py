@@ -112,7 +112,7 @@ def test_a_bad_configuration_ends_the_process_with_every_problem(
 
 
 def without_the_command(bentotrace_path: str = "") -> str:
-    """Give a PYTHONPATH by which Python starts OpenTelemetry, as its operator for Kubernetes does."""
+    """Return a PYTHONPATH by which Python starts OpenTelemetry, as its operator for Kubernetes does."""
     import opentelemetry.instrumentation.auto_instrumentation as auto_instrumentation
 
     start = str(Path(auto_instrumentation.__file__).parent)

@@ -320,7 +320,7 @@ def test_what_is_not_installed_is_named_with_its_extra(
 
 
 def ends_with(output: Any, *arguments: str) -> tuple[int, str]:
-    """Give exit code and standard error of the command when its output goes there."""
+    """Return exit code and standard error of the command when its output goes there."""
     script = "import sys; from bentotrace.cli import main; sys.exit(main())"
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],

@@ -121,7 +121,7 @@ NOT_EXPRESSIBLE = re.compile(
 
 
 def holds_references(value: Any) -> bool:
-    """Tell whether variables or files decide what a value is."""
+    """Return whether variables or files decide what a value is."""
     if isinstance(value, dict):
         return {"env", "file"} & {*value} != set() or any(map(holds_references, value.values()))
     if isinstance(value, list):
@@ -130,7 +130,7 @@ def holds_references(value: Any) -> bool:
 
 
 def sections_are_checked(block: Mapping[str, Any]) -> bool:
-    """Tell whether the schema checks the sections that loading does."""
+    """Return whether the schema checks the sections that loading does."""
     if not any(name in block for name in EXPORTERS):
         return True
     selected = block.get("exporter_type")

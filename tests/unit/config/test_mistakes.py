@@ -47,7 +47,7 @@ def environment(name: str) -> dict[str, str]:
 
 
 def said(name: str) -> list[str]:
-    """Load a file; gives the lines of its problems, or those of its notes."""
+    """Load a file; return the lines of its problems, or those of its notes."""
     service = first_line(name).get("service")
     try:
         config = load_config(f"{name}.yaml", environ=environment(name), service=service)

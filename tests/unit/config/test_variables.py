@@ -125,7 +125,7 @@ def plugins() -> Iterator[ExporterPlugin]:
 
 
 def uses() -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Give each variable, an exporter for which it counts, and the option that it overrides."""
+    """Return each variable, an exporter for which it counts, and the option that it overrides."""
     for path, leaf in section_of(TracingOptions).leaves():
         for variable in leaf.record.env:
             yield variable.name, "otlp", path
@@ -182,7 +182,7 @@ def setting_of(config: Config, exporter: str, option: tuple[str, ...]) -> Settin
 
 
 def plain(value: object) -> object:
-    """Give an endpoint as text."""
+    """Return an endpoint as text."""
     return str(value) if type(value).__name__ in {"Address", "Endpoint"} else value
 
 

@@ -63,7 +63,7 @@ def black_hole() -> Iterator[int]:
 
 @pytest.fixture
 def serve_grpc() -> Iterator[Callable[..., int]]:
-    """Serves OTLP's method on every address of localhost; gives the port."""
+    """Serves OTLP's method on every address of localhost; return the port."""
     grpc = pytest.importorskip("grpc", reason="grpcio is not installed (extra: grpc)")
     servers: list[Any] = []
 

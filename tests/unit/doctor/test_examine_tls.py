@@ -23,7 +23,7 @@ from .diagnoses import (
 class TestTLS:
     @pytest.fixture
     def secure(self, serve: Any, receiver: Any, protocol: str, request: Any) -> Any:
-        """Serves the protocol with certificates; gives the port."""
+        """Serves the protocol with certificates; return the port."""
 
         def start(certificates: Any) -> int:
             if protocol == "http":

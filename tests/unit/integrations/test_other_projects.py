@@ -36,7 +36,7 @@ FOR_INTEGRATIONS = (
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Give the dotted name of everything that a file imports of other projects."""
+    """Return the dotted name of everything that a file imports of other projects."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -47,7 +47,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 def sources() -> dict[str, set[str]]:
-    """Give what each file of bentotrace and its plugins imports."""
+    """Return what each file of bentotrace and its plugins imports."""
     paths = [*(ROOT / "bentotrace").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
     found = {str(path.relative_to(ROOT)): set(imported(path)) for path in paths}
     assert {*LISTED, *STANDARD, *CHECKED} <= found.keys()
@@ -123,7 +123,7 @@ CHECKED = {
 
 
 def read_and_defined(path: Path) -> tuple[set[str], set[str]]:
-    """Give the private attributes that a file reads, and the names that it defines."""
+    """Return the private attributes that a file reads, and the names that it defines."""
     read, defined = set(), set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

@@ -48,7 +48,7 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 def agree(source: Any, environ: Mapping[str, str], service: str | None = None) -> bool:
-    """Check that validating and building say the same; gives whether it is good."""
+    """Check that validating and building say the same; return whether it is good."""
     with environment(environ):
         try:
             config = load_config(source, service=service)

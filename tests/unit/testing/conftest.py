@@ -25,7 +25,7 @@ def post() -> Iterator[Callable[..., urllib3.BaseHTTPResponse]]:
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """Give a server's certificate for loopback, and the authority that signed it."""
+    """Return a server's certificate for loopback, and the authority that signed it."""
     trustme = pytest.importorskip("trustme", reason="trustme makes the certificates of these tests")
     authority = trustme.CA()
     leaf = authority.issue_cert("127.0.0.1", "localhost")

@@ -49,7 +49,7 @@ def twice() -> dict[str, Any]:
 
 
 def _loopback() -> Iterator[str]:
-    """Give the addresses of localhost, as in URLs."""
+    """Return the addresses of localhost, as in URLs."""
     yield "127.0.0.1"
     with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
         yield "[::1]"

@@ -14,7 +14,7 @@ from bentotrace.integrations.bentoml.batches import Batches, Method
 
 @pytest.fixture
 def method(tracer: Tracer) -> Method:
-    """Gives a method whose spans are kept."""
+    """Return a method whose spans are kept."""
     return Method("classify", tracer, {})
 
 

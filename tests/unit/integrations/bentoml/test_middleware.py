@@ -14,7 +14,7 @@ PARENT = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331
 
 
 def serve(path: str, pattern: str, *, disabled: bool = False, **scope: Any) -> Any:
-    """Serve a request; gives its span's context, and whether OpenTelemetry left it alone."""
+    """Serve a request; return its span's context, and whether OpenTelemetry left it alone."""
     instrumentation = pytest.importorskip(
         "opentelemetry.instrumentation.asgi", reason="a BentoML service has its middleware"
     )
