@@ -77,7 +77,7 @@ def started_before_patch() -> bool:
 def make_thread(run: Callable[[], object], name: str) -> threading.Thread:
     """Return a daemon thread, for the caller to start; a greenlet in a patched process.
 
-    What it calls should be imported before: a child that is forked during an import waits for ever
+    What it calls should be imported before: a child that is forked during an import deadlocks
     when it imports the same module.
 
     In an interpreter without daemon threads it is another thread, which must end when the function

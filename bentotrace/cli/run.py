@@ -91,7 +91,7 @@ def run(
 
 
 def _explain_missing(name: str) -> str:
-    """Return why a program cannot be run, and how the command is likely meant."""
+    """Return why a program cannot be run, and the likely correction."""
     if not Path(name).is_file():
         more = "; write its arguments without quotes around all" if " " in name else ""
         return f"program {name!r} not found on PATH{more}"

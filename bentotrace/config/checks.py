@@ -99,7 +99,7 @@ def _check_selected(
     report.warn(
         f"no exporter is selected, so nothing is exported; {write} OTEL_TRACES_EXPORTER=otlp; "
         f"installed are {', '.join(name for name in registry.names() if name != registry.NONE)}; "
-        "to silence this, set none"
+        "to silence this, write none instead of otlp"
     )
 
 

@@ -65,7 +65,7 @@ def report_variables(
 
 
 class _Used:
-    """The variables that have an effect, and what is said of another one."""
+    """The variables that have an effect, and the note on any other one."""
 
     def __init__(self, selected: Sequence[ExporterPlugin]) -> None:
         self._selected = ", ".join(plugin.name for plugin in selected)

@@ -281,7 +281,7 @@ class _Reader:
                 continue
             key = self._text(key_node, path)
             if key[:1] in BLANKS and key_node.style in (None, ""):
-                # The key may be in another block than the person meant, so all are concerned.
+                # The user may have put the key into another block, so every block may be wrong.
                 self._fault((), position, describe_blank(key))
                 continue
             name, colon, _ = key.partition(":")

@@ -18,7 +18,7 @@ _YIELD_SECONDS = 0 if os.name == "nt" else 1e-6
 _LONGEST_SECONDS = 0.004
 # The same while nothing is known of the receiver, before the first export has ended.
 _FIRST_SECONDS = 0.001
-# An export that takes longer is not waited for; the first one may be to a receiver that is away.
+# An export that takes longer is not waited for; the first one may be to a receiver that is down.
 _PATIENCE = 1.0
 _FIRST_PATIENCE = 0.25
 

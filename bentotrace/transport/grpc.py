@@ -1,6 +1,6 @@
 """Sending over gRPC: one unary method, with serialized messages and no generated code.
 
-Importing this module needs grpcio, which the extra ``grpc`` brings.
+Importing this module needs grpcio, which the extra ``grpc`` installs.
 """
 
 from __future__ import annotations

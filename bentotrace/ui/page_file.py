@@ -33,7 +33,7 @@ def write_page(store: Reader, trace_id: str) -> str:
     style = "".join((_WEB / name).read_text("utf-8") for name in _STYLES)
     content = json.dumps(_responses(store, trace_id), ensure_ascii=False, separators=(",", ":"))
     policy = f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}"
-    # In JSON a < can stand in strings only; so no text of a span ends the element.
+    # In JSON, < occurs in strings only; escaped, no text of a span ends the element.
     return (
         '<!doctype html>\n<html lang="en" class="saved">\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{html.escape(policy)}">\n'

@@ -45,7 +45,7 @@ class TraceTotals:
         start = span.start
         end = clamp(start + span.duration)
         is_root = 0 if span.parent_id else 1
-        # A span whose parent never came stands for the root until one comes.
+        # A span whose parent has not arrived is the root until a real one arrives.
         if (is_root, -start) > (self.has_root, -self.root_start) or not self.spans:
             self.root_service, self.root_name = span.source.service, span.name
             self.root_start, self.has_root = start, is_root

@@ -336,7 +336,7 @@ def _start(tracing: Tracing, service: Any) -> Start | None:
     if options.disabled or not options.bentoml_spans:
         return None
     began = None
-    # Any other process may have done other things before.
+    # Any other process may have done something else before.
     if server_context.worker_index is not None:
         import psutil
 

@@ -53,7 +53,7 @@ class SecretDuties(Duties):
             "the repr of the exporter": f"{built.exporter!r} {built.exporter}",
             "the target": repr(built.config.target),
         }
-        # A receiver may refuse the secrets, and what is said of that may not show them either.
+        # A receiver may refuse the secrets; the reason may not show them either.
         results = [try_export(built, make_spans(1))]
         if receiver is not None and self.family() == "http":
             receiver.respond_with(400, body=_QUOTED.encode(), headers={"x-quoted": SECRET})
