@@ -14,6 +14,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from bentotrace.deadline import Deadline
+from bentotrace.transport._descriptors import Identity, close_own, identify, is_own
 from bentotrace.transport._http_response import Response, ResponseReader
 from bentotrace.transport._proxy import Proxy, bracketed
 from bentotrace.transport._resolution import Resolution, SocketAddress
@@ -86,6 +87,7 @@ class Connection:
         self._resolution = Resolution(*first, socket.SOCK_STREAM)
         self._interrupted = False
         self._socket: socket.socket | None = None
+        self._identity: Identity = None
         self._tls: TLSLayer | None = None
 
     @property
@@ -93,7 +95,7 @@ class Connection:
         """Whether it is open, and the server has neither closed it nor sent unexpected data."""
         if self._socket is None or (self._tls is not None and not self._tls.is_empty):
             return False
-        return not _can_read(self._socket)
+        return is_own(self._socket, self._identity) and not _can_read(self._socket)
 
     def open(self, deadline: Deadline) -> None:
         """Connect, with a proxy's tunnel and a TLS handshake where needed.
@@ -157,7 +159,7 @@ class Connection:
         self._interrupted = True
         self._resolution.interrupt()
         sock = self._socket
-        if sock is not None:
+        if sock is not None and is_own(sock, self._identity):
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
 
@@ -165,7 +167,7 @@ class Connection:
         """Close the socket, without a TLS shutdown."""
         sock, self._socket, self._tls = self._socket, None, None
         if sock is not None:
-            sock.close()
+            close_own(sock, self._identity)
 
     def _limit_next_call(self) -> socket.socket:
         """Set the timeout of the socket's next call to the time left; raise TimeoutError at 0."""
@@ -225,7 +227,8 @@ class Connection:
     def _connect_to(self, address: SocketAddress, candidates: int) -> None:
         """Connect to one of several addresses, with its share of the time left."""
         family, kind, protocol, target = address
-        sock = self._socket = socket.socket(family, kind, protocol)
+        sock = socket.socket(family, kind, protocol)
+        self._socket, self._identity = sock, identify(sock)
         try:
             if self._socket_path is None:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

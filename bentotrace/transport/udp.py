@@ -19,6 +19,7 @@ from attrs import define, field
 from bentotrace.deadline import Deadline, checked_timeout
 from bentotrace.interruptions import log_safely
 from bentotrace.threads import home, started_before_patch
+from bentotrace.transport._descriptors import Identity, close_own, identify, is_own
 from bentotrace.transport._proxy import bracketed
 from bentotrace.transport._resolution import Resolution, SocketAddress
 from bentotrace.transport.outcome import FailureKind, Outcome
@@ -77,15 +78,20 @@ class _Socket:
     addresses: list[SocketAddress] = field(factory=list)
     resolution: Resolution | None = None
     socket: socket.socket | None = None
+    identity: Identity = None
     allowance: float = _BURST_BYTES
     counted_at: float = 0.0
 
     def close(self) -> None:
         """Close the socket; the next send resolves the name again."""
-        if self.socket is not None:
-            self.socket.close()
-        self.socket = None
+        self.disconnect()
         self.addresses = []
+
+    def disconnect(self) -> None:
+        """Close the socket only."""
+        sock, self.socket = self.socket, None
+        if sock is not None:
+            close_own(sock, self.identity)
 
 
 class UDPTransport:
@@ -269,8 +275,9 @@ class UDPTransport:
         return here.resolution.addresses(deadline)
 
     def _connected(self, here: _Socket) -> socket.socket:
-        if here.socket is not None:
+        if here.socket is not None and is_own(here.socket, here.identity):
             return here.socket
+        here.disconnect()
         family, _, _, target = here.addresses[0]
         made = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -278,14 +285,12 @@ class UDPTransport:
         except BaseException:
             made.close()
             raise
-        here.socket = made
+        here.socket, here.identity = made, identify(made)
         return made
 
     def _next_address(self, here: _Socket) -> bool:
         """Switch to the name's next address; return whether it has one."""
-        if here.socket is not None:
-            here.socket.close()
-            here.socket = None
+        here.disconnect()
         del here.addresses[:1]
         return bool(here.addresses)
 
