@@ -1,4 +1,4 @@
-"""Open a file that a user named, without waiting for a pipe, a device or a socket."""
+"""Files that a user named: opening them without waiting, and the whole of a relative path."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import stat
 from typing import BinaryIO
 
-__all__ = ["open_regular"]
+__all__ = ["absolute", "open_regular"]
 
 # Opening these returns what the process was started with, such as the output of another command.
 _OWN = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
@@ -25,6 +25,18 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     name = os.fspath(path)
     own = name.startswith(_OWN) and stat.S_ISFIFO(os.stat(name).st_mode)
     return open(name, "rb", opener=None if own else _open_regular)
+
+
+def absolute(path: str) -> str:
+    """Return the path of the same file after the process has changed its directory."""
+    if not path or os.path.isabs(path):
+        return path
+    try:
+        # Not abspath(), which removes "link/..", where the link may lead elsewhere.
+        return os.path.join(os.getcwd(), path)
+    except OSError:
+        # The directory is gone.
+        return path
 
 
 def _open_regular(name: str, flags: int) -> int:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from attrs import evolve, field
 
+from bentotrace._files import absolute
 from bentotrace.config.candidates import is_bare_variable
 from bentotrace.config.checks import (
     check_options,
@@ -52,6 +53,7 @@ __all__ = [
     "list_services",
     "load_config",
     "names_configuration",
+    "whole_paths",
 ]
 
 Source = str | os.PathLike[str] | Mapping[str, object] | None
@@ -212,13 +214,22 @@ def _find_block(
 def _read(source: Source, environ: Mapping[str, str]) -> tuple[Document, bool]:
     """Read the source, or the file that the environment names; return whether it needs a block."""
     if source is None:
-        # As BentoML expands its own.
-        own, other = (
-            os.path.expanduser(os.path.expandvars(environ.get(name, "").strip()))
-            for name in (_OWN_VARIABLE, _BENTOML_VARIABLE)
-        )
+        own, other = (_expand(environ.get(name, "")) for name in (_OWN_VARIABLE, _BENTOML_VARIABLE))
         return read(own or other or None), bool(own)
     return read(source), True
+
+
+def _expand(path: str) -> str:
+    """Expand a path as BentoML expands its own."""
+    return os.path.expanduser(os.path.expandvars(path.strip()))
+
+
+def whole_paths(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that name a file by a relative path, with the whole path."""
+    named = {name: _expand(environ.get(name, "")) for name in (_OWN_VARIABLE, _BENTOML_VARIABLE)}
+    return {
+        name: absolute(path) for name, path in named.items() if path and not os.path.isabs(path)
+    }
 
 
 def list_services(

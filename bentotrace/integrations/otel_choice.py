@@ -11,7 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bentotrace._opentelemetry import PROPAGATORS, find_propagators_error
-from bentotrace.config.load import Config, find_on_error, load_config, names_configuration
+from bentotrace.config.load import (
+    Config,
+    find_on_error,
+    load_config,
+    names_configuration,
+    whole_paths,
+)
 from bentotrace.exceptions import BentotraceError
 
 __all__ = ["CANNOT_START", "CONFIGURATOR", "DISTRO", "NAME", "check", "is_chosen"]
@@ -38,7 +44,8 @@ def check(
     ``bentoml`` checks the configuration of each of its services itself.
 
     It is None for ``bentoml``, and if it has problems. Propagators for which OpenTelemetry raises
-    before it starts bentotrace are removed from the environment.
+    before it starts bentotrace are removed from the environment. A relative path of the file in it
+    becomes absolute, because the program's children may start in another directory.
 
     Args:
         command: the command to run.
@@ -54,6 +61,13 @@ def check(
         logging.getLogger("bentotrace").warning(
             "%s is ignored, OpenTelemetry does not accept it: %s", PROPAGATORS, error
         )
+    try:
+        return _check(command, file, service)
+    finally:
+        os.environ.update(whole_paths(os.environ))
+
+
+def _check(command: Sequence[str], file: str | None, service: str | None) -> Config | None:
     if any(Path(argument).name == "bentoml" for argument in command):
         return None
     from bentotrace.pipeline.build import check_exporters

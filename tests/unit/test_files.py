@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bentotrace import ConfigError, build, load_config
-from bentotrace._files import open_regular
+from bentotrace._files import absolute, open_regular
 from bentotrace.transport import TLSConfig, TLSFileError
 from bentotrace.transport.tls import make_ssl_context
 
@@ -63,7 +63,7 @@ def test_what_is_no_file_is_refused(no_file: str) -> None:
 
 
 def test_what_comes_from_another_command_is_read() -> None:
-    code = "from bentotrace._files import open_regular\nprint(open_regular('/dev/stdin').read())\n"
+    code = "from bentotrace._files import absolute, open_regular\nprint(open_regular('/dev/stdin').read())\n"
     done = subprocess.run(
         [sys.executable, "-c", code], input=b"text", capture_output=True, timeout=60
     )
@@ -134,3 +134,22 @@ def test_what_is_no_file_is_not_waited_for_in_variables_of_tls(no_file: str, var
     expected = variable in names and not os.path.isdir(no_file)
     expected = expected or variable == "SSLKEYLOGFILE"
     assert [no_file in warning for warning in warnings] == [True] * expected
+
+
+def test_a_relative_path_is_completed_without_leaving_out_a_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert absolute("link/../ca.pem") == f"{tmp_path}/link/../ca.pem"
+    assert [absolute(path) for path in ("/run/ca.pem", "")] == ["/run/ca.pem", ""]
+
+
+def test_a_relative_path_stays_where_the_directory_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    assert absolute("ca.pem") == "ca.pem"

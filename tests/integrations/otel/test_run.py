@@ -80,21 +80,35 @@ def test_signals_are_the_programs(directory: Path) -> None:
         program.wait_for("KeyboardInterrupt")
 
 
+@pytest.mark.parametrize(
+    ("command", "variables"),
+    [
+        (RUN, {}),
+        ((BIN / "bentotrace", "run", "--"), {"BENTOTRACE_CONFIG": "./tracing.yaml"}),
+        ((BIN / "bentotrace", "run", "--"), {"BENTOML_CONFIG": "tracing.yaml"}),
+        ((BIN / "opentelemetry-instrument",), {"BENTOTRACE_CONFIG": "tracing.yaml"}),
+    ],
+    ids=["-c", "BENTOTRACE_CONFIG", "BENTOML_CONFIG", "opentelemetry-instrument"],
+)
 def test_children_in_other_directories_are_traced_too(
-    directory: Path, receiver: OTLPHTTPReceiver
+    directory: Path,
+    receiver: OTLPHTTPReceiver,
+    command: tuple[str | Path, ...],
+    variables: dict[str, str],
 ) -> None:
     (directory / "child.py").write_text(
         "from opentelemetry import trace\n"
         "trace.get_tracer('script').start_span('child work').end()\n"
     )
 
-    done = run_script(
-        directory,
+    (directory / "script.py").write_text(
         "import os, subprocess, sys\n"
         "child = os.path.abspath('child.py')\n"
         "os.chdir('/')\n"
-        "sys.exit(subprocess.call([sys.executable, child]))\n",
+        "sys.exit(subprocess.call([sys.executable, child]))\n"
     )
+
+    done = finished(directory, [*command, BIN / "python", "script.py"], **variables)
 
     assert done.returncode == 0, done.stderr
     assert [span.name for span in receiver.wait(1)] == ["child work"]
