@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from attrs import field
 
@@ -18,6 +18,7 @@ __all__ = [
     "bypasses_proxy",
     "find_grpc_proxy",
     "find_proxy",
+    "host_of",
     "proxy_secrets",
 ]
 
@@ -49,6 +50,17 @@ class Proxy:
 def bracketed(host: str) -> str:
     """Return a host for a URL, with the brackets of an IPv6 address."""
     return f"[{host}]" if ":" in host else host
+
+
+def host_of(url: SplitResult) -> str:
+    """Return the host of a URL, without brackets; "" without one.
+
+    The zone of an IPv6 address, as in ``[fe80::1%25eth0]``, follows a single ``%`` for the system.
+    """
+    host = url.hostname or ""
+    address, escaped, zone = host.partition("%25")
+    # Source: RFC 6874. Without the escape, 25 is a zone.
+    return f"{address}%{zone}" if escaped and zone and ":" in address else host
 
 
 def find_proxy(scheme: str, host: str, port: int, environment: Mapping[str, str]) -> Proxy | None:
@@ -112,7 +124,7 @@ def _parse(name: str, value: str) -> Proxy:
     shown = without_credentials(value)
     try:
         url = urlsplit(value if "://" in value else f"http://{value}")
-        host, port = url.hostname, url.port
+        host, port = host_of(url), url.port
     except ValueError:
         raise ValueError(f"the variable {name} is not a URL: {shown}") from None
     if not host:

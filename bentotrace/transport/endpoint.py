@@ -12,14 +12,16 @@ from urllib.parse import SplitResult, quote, unquote, urlencode, urlsplit
 
 from attrs import field
 
+from bentotrace._files import absolute
 from bentotrace.redaction import without_credentials
-from bentotrace.transport._proxy import basic_authorization, bracketed
+from bentotrace.transport._proxy import basic_authorization, bracketed, host_of
 from bentotrace.values import frozen
 
 __all__ = [
     "Address",
     "Endpoint",
     "ResolvedEndpoint",
+    "absolute_socket",
     "bracketed",
     "parse_endpoint",
     "resolve_target",
@@ -188,13 +190,15 @@ def parse_endpoint(url: str) -> Endpoint:
         parts = _split(url, "http://host:port/path")
         if parts.scheme not in _DEFAULT_PORTS:
             raise ValueError("has no scheme; write it as http://host:port/path")
-        socket_path = _socket_path(parts) if parts.scheme == _SOCKET_SCHEME else None
-        host = "localhost" if socket_path is not None else parts.hostname or ""
+        is_socket = parts.scheme == _SOCKET_SCHEME
+        socket_path = absolute_socket(_socket_path(parts)) if is_socket else None
+        host = "localhost" if socket_path is not None else host_of(parts)
         host = host if host.isascii() else host.encode("idna").decode("ascii")
     except ValueError as error:
         reason = "is not a URL" if isinstance(error, UnicodeError) else str(error)
         raise ValueError(f"endpoint {without_credentials(url)!r} {reason}") from None
-    netloc = bracketed(host)
+    # Source: RFC 6874, section 3: the zone of an address is never sent.
+    netloc = bracketed(host.partition("%")[0] if ":" in host else host)
     default = _DEFAULT_PORTS[parts.scheme]
     target = quote(parts.path or "/", safe=_UNQUOTED)
     if parts.query:
@@ -236,6 +240,12 @@ def _socket_path(url: SplitResult) -> str:
     if len(os.fsencode(path)) > _SOCKET_PATH_LIMIT:
         raise ValueError(f"has a path of more than {_SOCKET_PATH_LIMIT} bytes; shorten it")
     return path
+
+
+def absolute_socket(path: str) -> str:
+    """Return the path of the same socket after the process has changed its directory."""
+    whole = path if path.startswith("\0") else absolute(path)
+    return whole if len(os.fsencode(whole)) <= _SOCKET_PATH_LIMIT else path
 
 
 def _socket_name(path: str) -> str:

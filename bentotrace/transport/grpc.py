@@ -35,6 +35,7 @@ from bentotrace.transport._proxy import (
 )
 from bentotrace.transport._resolution import Resolution
 from bentotrace.transport._tls_files import TLSFiles
+from bentotrace.transport.endpoint import absolute_socket
 from bentotrace.transport.headers import GRPC, ResponseHeaders, checked_headers
 from bentotrace.transport.outcome import FailureKind, Outcome
 from bentotrace.transport.retry import Attempt, Backoff, ignore_retry, send_with_retries
@@ -388,6 +389,8 @@ def _checked_target(target: str) -> tuple[str, str | None]:
         raise ValueError(f"target {shown!r} is not host:port")
     if target.startswith(("http://", "https://", "grpc://", "grpcs://")):
         raise ValueError(f"target {shown!r} is a URL; gRPC expects host:port")
+    if target.startswith("unix:") and not target.startswith("unix://"):
+        return f"unix:{absolute_socket(target.removeprefix('unix:'))}", None
     if shown == target:
         return target, None
     name, _, password = target.rpartition("@")[0].partition(":")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field
 
-from bentotrace._files import open_regular
+from bentotrace._files import absolute, open_regular
 from bentotrace.redaction import Redaction
 from bentotrace.transport import _authorities
 from bentotrace.transport.outcome import FailureDetail
@@ -77,12 +77,14 @@ class TLSFileError(ValueError):
 
 
 def _as_path(path: str | os.PathLike[str] | None) -> str | None:
-    return None if path is None else os.fspath(path)
+    return None if path is None else absolute(os.fspath(path))
 
 
 @frozen
 class TLSConfig:
     """The certificates to trust and to present; all files are PEM.
+
+    A relative path begins in the directory of the process at this moment.
 
     Attributes:
         ca_file: certificates of the authorities to trust; without it, those of

@@ -19,6 +19,7 @@ FILES = TLSConfig(ca_file="ca.pem")
         (Target("thrift over HTTP", "http://h:1/p"), NetworkTarget("http", "h", 1, "/p")),
         (Target("grpc", "h:4317"), NetworkTarget("grpc", "h", 4317)),
         (Target("grpc", "[::1]:4317", tls=FILES), NetworkTarget("grpc", "::1", 4317, tls=FILES)),
+        (Target("grpc", "[fe80::1%25eth0]:1"), NetworkTarget("grpc", "fe80::1%eth0", 1)),
         (Target("grpc", "https://h:4317"), NetworkTarget("grpc", "h", 4317, tls=TLSConfig())),
         (Target("thrift over UDP", "h:6831"), NetworkTarget("udp", "h", 6831)),
         (Target("grpc", "dns:///h:4317"), None),

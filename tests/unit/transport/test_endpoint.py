@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,9 @@ from bentotrace.transport.endpoint import parse_endpoint, resolve_url
         ("http://host", "http://host/", "host", "/", "host:80"),
         ("HTTPS://host:443/x", "https://host/x", "host", "/x", "host:443"),
         ("http://[::1]:4318/", None, "[::1]:4318", "/", "[::1]:4318"),
+        ("http://[fe80::1%25Eth0]/", "http://[fe80::1]/", "[fe80::1]", "/", "[fe80::1%Eth0]:80"),
+        ("http://[fe80::1%eth0]/", "http://[fe80::1]/", "[fe80::1]", "/", "[fe80::1%eth0]:80"),
+        ("http://[fe80::1%25]/", "http://[fe80::1]/", "[fe80::1]", "/", "[fe80::1%25]:80"),
         ("http://host/a?b=c&d=%20", None, "host", "/a?b=c&d=%20", "host:80"),
         ("http://host/ä#part", "http://host/%C3%A4", "host", "/%C3%A4", "host:80"),
         (
@@ -84,3 +88,22 @@ def test_parameters_are_added_to_the_query_of_any_url(text: str, address: str) -
     resolved = resolve_url(text, example="http://host", path="/in", query={"table": "a b&c"})
     assert resolved.address == address
     assert parse_endpoint(resolved.address).target.endswith("table=a+b%26c")
+
+
+def test_a_relative_path_of_a_socket_begins_in_the_directory_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert parse_endpoint("http+unix://otlp.sock/").socket_path == f"{tmp_path}/otlp.sock"
+    assert parse_endpoint("http+unix://%00otlp/").socket_path == "\0otlp"
+
+
+def test_a_relative_path_of_a_socket_stays_where_the_whole_one_is_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.chdir(deep)
+
+    assert parse_endpoint("http+unix://otlp.sock/").socket_path == "otlp.sock"

@@ -5,6 +5,8 @@ import gzip
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -186,3 +188,20 @@ def test_wrong_options_are_refused_at_construction(
     with pytest.raises(ValueError, match=problem) as caught:
         GRPCTransport(target, given.pop("method"), **given)
     assert "hidden" not in str(caught.value)
+
+
+def test_a_relative_path_of_a_socket_begins_where_the_transport_was_created(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    server = grpc.server(ThreadPoolExecutor(1), handlers=(Receiver(),))
+    server.add_insecure_port("unix:otlp.sock")
+    server.start()
+    transport = GRPCTransport("unix:otlp.sock", METHOD, timeout=3.0, user_agent="x")
+    try:
+        monkeypatch.chdir("/")
+
+        assert transport.send(b"x").ok
+    finally:
+        transport.close()
+        server.stop(None).wait()

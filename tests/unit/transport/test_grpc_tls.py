@@ -25,6 +25,23 @@ class TestTLS:
         tls = TLSConfig(ca_file=certificates.ca_file)
         assert transport(port, host="localhost", tls=tls).send(b"x").ok
 
+    def test_a_relative_path_begins_where_the_transport_was_created(
+        self,
+        serve_grpc: Any,
+        transport: Any,
+        certificates: Any,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.chdir(Path(certificates.ca_file).parent)
+        port = serve_grpc(Receiver(), credentials=credentials(certificates))
+        tls = TLSConfig(ca_file=Path(certificates.ca_file).name)
+        created = transport(port, host="localhost", tls=tls)
+
+        monkeypatch.chdir(tmp_path)
+
+        assert created.send(b"x").ok
+
     def test_an_unknown_authority_is_not_trusted_and_not_retried(
         self, serve_grpc: Any, transport: Any, certificates: Any, other_certificates: Any
     ) -> None:

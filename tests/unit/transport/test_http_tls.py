@@ -141,6 +141,26 @@ class TestTLS:
         ca_file.write_text(Path(certificates.ca_file).read_text() + "\n")
         assert transport.send(b"x").ok
 
+    def test_a_relative_path_begins_where_the_transport_was_created(
+        self,
+        serve: Any,
+        receiver: Any,
+        http: Any,
+        certificates: Any,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        directory = Path(certificates.ca_file).parent
+        monkeypatch.chdir(directory)
+        server = serve(receiver(), context=certificates.server_context())
+        tls = TLSConfig(ca_file=Path(certificates.ca_file).name)
+        transport = http(f"https://localhost:{server.port}/", tls=tls)
+
+        # As a program does that becomes a daemon.
+        monkeypatch.chdir(tmp_path)
+
+        assert transport.send(b"x").ok
+
     def test_a_missing_file_is_an_error_at_construction(self, http: Any) -> None:
         with pytest.raises(ValueError, match=r"/nowhere/ca\.pem \(ca_file\): cannot be read"):
             http("https://localhost/", tls=TLSConfig(ca_file="/nowhere/ca.pem"))

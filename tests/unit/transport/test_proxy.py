@@ -42,6 +42,7 @@ def test_a_cgi_request_cannot_set_the_proxy() -> None:
         ("http://proxy", "http://proxy:80"),
         ("https://proxy/", "https://proxy:443"),
         ("http://[::1]:3128", "http://[::1]:3128"),
+        ("http://[fe80::1%25eth0]:3128", "http://[fe80::1%eth0]:3128"),
     ],
 )
 def test_the_url_may_be_short(value: str, shown: str) -> None:
