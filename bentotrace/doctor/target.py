@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 
 from bentotrace.plugin import Target
 from bentotrace.transport import Proxy, find_grpc_proxy, find_proxy
-from bentotrace.transport._proxy import host_of
 from bentotrace.transport.endpoint import parse_endpoint
 from bentotrace.transport.tls import TLSConfig
 from bentotrace.values import frozen
@@ -83,7 +82,8 @@ def network_target(target: Target | None) -> NetworkTarget | None:
             # gRPC's own targets, as dns:///name, have no port here, or a path.
             if transport is None or not parts.hostname or parts.port is None or parts.path:
                 return None
-            url, host, port, path = None, host_of(parts), parts.port, ""
+            url, port, path = None, parts.port, ""
+            host = parse_endpoint(f"http://{target.endpoint}").host
         proxy = None
         if transport == "grpc":
             found = find_grpc_proxy("http" if tls is None else "https", host, port, os.environ)
