@@ -34,6 +34,10 @@ MAX_DATAGRAM = 65_507
 MIN_DATAGRAM = 512
 """The minimum of ``max_packet_size``."""
 
+# A receiver that moves gets another address, and nothing reports datagrams to the former one.
+_RESOLVE_INTERVAL = 30.0
+_RESOLVE_SECONDS = 1.0
+
 # The limit of macOS, unless net.inet.udp.maxdgram is raised.
 _SMALL_DATAGRAM = 9_216
 
@@ -69,6 +73,7 @@ class _Socket:
     Attributes:
         lock: held by the thread that sends.
         addresses: the name's addresses, the current one first; empty before the first send.
+        resolved_at: the time of ``addresses``, on :func:`time.monotonic`'s clock.
         resolution: the current or last look-up of the name.
         allowance: bytes of a receiver's buffer that may be used at once; grows with time.
         counted_at: the time of ``allowance``, on :func:`time.monotonic`'s clock.
@@ -76,6 +81,7 @@ class _Socket:
 
     lock: threading.Lock = field(factory=threading.Lock)
     addresses: list[SocketAddress] = field(factory=list)
+    resolved_at: float = 0.0
     resolution: Resolution | None = None
     socket: socket.socket | None = None
     identity: Identity = None
@@ -224,8 +230,7 @@ class UDPTransport:
                 return self._out_of_time(deadline)
             attempts += 1
             try:
-                if not here.addresses:
-                    here.addresses = self._resolve(here, deadline)
+                self._find_addresses(here, deadline)
                 sock = self._connected(here)
                 sock.send(datagram)
                 # On loopback the ICMP message of a closed port has arrived already.
@@ -267,6 +272,27 @@ class UDPTransport:
                 if former is not None:
                     former.close()
         return found
+
+    def _find_addresses(self, here: _Socket, deadline: Deadline) -> None:
+        """Resolve the name, at first and at an interval; stay with an address that it still has."""
+        now = time.monotonic()
+        if not here.addresses:
+            here.addresses = self._resolve(here, deadline)
+        elif now - here.resolved_at >= _RESOLVE_INTERVAL:
+            patience = Deadline.after(min(deadline.remaining(), _RESOLVE_SECONDS))
+            try:
+                found = self._resolve(here, patience)
+            except OSError:
+                if self._closed:
+                    raise
+            else:
+                in_use = here.addresses[0]
+                # Another socket, since the address of this host may be another, too.
+                here.disconnect()
+                here.addresses = sorted(found, key=lambda address: address != in_use)
+        else:
+            return
+        here.resolved_at = now
 
     def _resolve(self, here: _Socket, deadline: Deadline) -> list[SocketAddress]:
         here.resolution = Resolution(self._host, self._port, socket.SOCK_DGRAM)

@@ -199,6 +199,72 @@ def test_a_name_with_several_addresses_is_tried_until_one_listens(
     assert receiver.wait(2) == [b"<head>a", b"<head>b"]
 
 
+class Names:
+    """A resolver; ``ports`` are those of the addresses that the name has now."""
+
+    def __init__(self, *ports: int) -> None:
+        self.ports = ports
+
+    def getaddrinfo(self, *_: Any, flags: int = 0, **__: Any) -> Any:
+        if flags or not self.ports:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        kind = (socket.AF_INET, socket.SOCK_DGRAM, 17, "")
+        return [(*kind, ("127.0.0.1", port)) for port in self.ports]
+
+
+@pytest.fixture
+def resolved_often(monkeypatch: pytest.MonkeyPatch) -> Names:
+    """The names of a transport that resolves them before every datagram."""
+    names = Names()
+    monkeypatch.setattr(socket, "getaddrinfo", names.getaddrinfo)
+    monkeypatch.setattr(udp, "_RESOLVE_INTERVAL", 0.0)
+    return names
+
+
+def test_a_receiver_that_moves_is_followed(
+    make: Make, receiver: Receiver, resolved_often: Names
+) -> None:
+    other = Receiver()
+    try:
+        resolved_often.ports = (receiver.port,)
+        transport = make(6831, host="agent.test")
+        assert send(transport, [b"a"])[0][0].ok
+
+        resolved_often.ports = (other.port,)
+        assert send(transport, [b"b"])[0][0].ok
+
+        assert receiver.wait(1) == [b"<head>a"]
+        assert other.wait(1) == [b"<head>b"]
+    finally:
+        other.close()
+
+
+def test_a_name_that_does_not_resolve_any_more_keeps_its_address(
+    make: Make, receiver: Receiver, resolved_often: Names
+) -> None:
+    resolved_often.ports = (receiver.port,)
+    transport = make(6831, host="agent.test")
+    assert send(transport, [b"a"])[0][0].ok
+
+    resolved_often.ports = ()
+
+    assert send(transport, [b"b"])[0][0].ok
+    assert receiver.wait(2) == [b"<head>a", b"<head>b"]
+
+
+def test_the_address_in_use_stays_while_the_name_has_it(
+    make: Make, receiver: Receiver, closed_port: int, resolved_often: Names
+) -> None:
+    resolved_often.ports = (closed_port, receiver.port)
+    transport = make(6831, host="agent.test")
+
+    outcomes = [send(transport, [piece])[0][0] for piece in (b"a", b"b", b"c")]
+
+    assert [outcome.ok for outcome in outcomes] == [True] * 3
+    assert outcomes[-1].attempts == 1
+    assert receiver.wait(3) == [b"<head>a", b"<head>b", b"<head>c"]
+
+
 def test_ipv6_works(make: Make) -> None:
     receiver = Receiver(socket.AF_INET6)
     try:
