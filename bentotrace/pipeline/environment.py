@@ -6,16 +6,18 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from opentelemetry import trace as trace_api
-from opentelemetry.sdk.resources import ResourceDetector
+from opentelemetry.sdk.resources import Resource, ResourceDetector
 
 from bentotrace import _opentelemetry
+from bentotrace.discovery.calls import describe, pass_interrupt
 from bentotrace.discovery.components import DETECTORS, Components
 from bentotrace.exceptions import PluginError
 from bentotrace.schema.kinds import parse_list
 
-__all__ = ["OPTIONS", "correct_variables", "find_provider"]
+__all__ = ["OPTIONS", "correct_variables", "detect_resource", "find_provider"]
 
 OPTIONS = ("OTEL_PYTHON_EXCLUDED_URLS", *_opentelemetry.LIMITS)
 """The variables of options, which the configuration reports; they are corrected without a log."""
@@ -55,6 +57,37 @@ def correct_variables() -> None:
             del os.environ[name]
         elif corrected != text:
             os.environ[name] = corrected
+
+
+def detect_resource(attributes: Mapping[str, Any]) -> Resource:
+    """Return the resource of the SDK's detectors, with these attributes.
+
+    The SDK tolerates a detector that raises an ``Exception``. One that exits, or returns something
+    else than a resource, is removed from the environment and logged.
+    """
+    try:
+        return Resource.create(attributes)
+    except BaseException as error:
+        pass_interrupt(error)
+        names = parse_list(os.environ.get(_DETECTORS, ""))
+        usable = [name for name in names if _can_detect(name)]
+        if usable == names:
+            raise
+        os.environ[_DETECTORS] = ",".join(usable) or "otel"
+    return Resource.create(attributes)
+
+
+def _can_detect(detector: str) -> bool:
+    try:
+        found: object = DETECTORS.create(detector, ResourceDetector).detect()
+        if isinstance(found, Resource):
+            return True
+        reason = f"it returned {type(found).__name__}, not a Resource"
+    except BaseException as error:
+        pass_interrupt(error)
+        reason = describe(error)
+    _logger.warning("%s: %s is ignored: %s", _DETECTORS, detector, reason)
+    return False
 
 
 def _limit(text: str) -> str:

@@ -21,7 +21,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from bentotrace.config.options import TracingOptions, service_as_text
 from bentotrace.delivery.processor import BatchProcessor
 from bentotrace.interruptions import WeakList
-from bentotrace.pipeline.environment import correct_variables
+from bentotrace.pipeline.environment import correct_variables, detect_resource
 from bentotrace.pipeline.sampler import WithoutMessages
 from bentotrace.spans import (
     LeanProcessors,
@@ -259,7 +259,7 @@ def make_resource(options: TracingOptions) -> Resource:
         # The SDK would use blanks as a name.
         attributes.setdefault(SERVICE_NAME, "")
     # The SDK adds an instance itself from 1.43 on.
-    return _make_instance().merge(_with_service_as_text(Resource.create(attributes)))
+    return _make_instance().merge(_with_service_as_text(detect_resource(attributes)))
 
 
 def _with_service_as_text(resource: Resource) -> Resource:

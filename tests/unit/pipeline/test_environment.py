@@ -148,6 +148,14 @@ FLEET = """
     class Detector(ResourceDetector):
         def detect(self):
             return Resource({"fleet": "yes", "service.version": 1.5})
+
+    class Nothing(ResourceDetector):
+        def detect(self):
+            return None
+
+    class Exits(ResourceDetector):
+        def detect(self):
+            raise SystemExit("no metadata")
 """
 COMPONENTS = {
     "opentelemetry_traces_sampler": {
@@ -162,7 +170,12 @@ COMPONENTS = {
         "broken": "broken",
         "number": "number",
     },
-    "opentelemetry_resource_detector": {"fleet": "Detector", "broken": "broken"},
+    "opentelemetry_resource_detector": {
+        "fleet": "Detector",
+        "broken": "broken",
+        "nothing": "Nothing",
+        "exits": "Exits",
+    },
 }
 USE = """
     import logging, os, sys
@@ -210,6 +223,17 @@ def test_installed_components_are_used_by_their_names(fleet: Any) -> None:
         "broken = fleet_otel:broken (opentelemetry-resource-detector-broken 1.5): RuntimeError: no"
     )
     assert rest == ["argument endpoint=fleet", "True yes '1.5'", "abc"]
+
+
+def test_a_detector_that_exits_or_finds_no_resource_is_left_out(fleet: Any) -> None:
+    said = fleet.run(USE, "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS=exits,fleet,nothing")
+
+    assert said.splitlines()[:3] == [
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS: exits is ignored: SystemExit: no metadata",
+        "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS: nothing is ignored: it returned NoneType, not a "
+        "Resource",
+        "False yes '1.5'",
+    ]
 
 
 def test_an_asterisk_is_every_detector_and_the_variables_come_last(fleet: Any) -> None:
