@@ -268,7 +268,8 @@ def _replace(
     # Those that have ended too: their methods may still be called.
     former = _pipelines_of(existing, process.pipelines())
     # First, because a former receiver that hangs delays the shutdown, and spans end meanwhile.
-    existing.replace(cast(ProcessProvider, tracing.provider))
+    providers = [pipeline.provider for pipeline in former]
+    existing.replace(cast(ProcessProvider, tracing.provider), providers)
     for pipeline in former:
         pipeline.replace_by(tracing)
     for pipeline in former:
@@ -281,12 +282,13 @@ def _replace(
 
 def _pipelines_of(provider: trace_api.TracerProvider, pipelines: Iterable[object]) -> list[Tracing]:
     """Return those of the pipelines that export the spans of a provider."""
-    own = [provider, provider.current()] if isinstance(provider, ProcessProvider) else [provider]
-    return [
-        pipeline
-        for pipeline in pipelines
-        if isinstance(pipeline, Tracing) and any(pipeline.provider is each for each in own)
-    ]
+
+    def current(each: trace_api.TracerProvider) -> trace_api.TracerProvider:
+        return each.current() if isinstance(each, ProcessProvider) else each
+
+    own = current(provider)
+    found = [pipeline for pipeline in pipelines if isinstance(pipeline, Tracing)]
+    return [pipeline for pipeline in found if current(pipeline.provider) is own]
 
 
 def _make_processors(

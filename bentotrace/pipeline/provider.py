@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import asdict
@@ -142,11 +142,17 @@ class ProcessProvider(TracerProvider):
             self._closed = True
             super().shutdown()
 
-    def replace(self, successor: ProcessProvider) -> None:
+    def replace(
+        self, successor: ProcessProvider, earlier: Iterable[trace_api.TracerProvider] = ()
+    ) -> None:
         """Pass all calls to another provider, and let its pipeline have the spans of all tracers.
 
         The processors of the application are the successor's from now on. OpenTelemetry has a
         global provider that cannot be set twice.
+
+        Args:
+            successor: the other provider.
+            earlier: those that were replaced before; they keep no provider in between alive.
         """
         former, model = self.current(), successor.get_tracer(__name__)
         former._pass_processors_on(successor)
@@ -161,8 +167,11 @@ class ProcessProvider(TracerProvider):
             else:
                 tracer.sampler = ALWAYS_OFF
             successor._tracers_made.add(tracer)
-        former._processors.pass_on(successor._processors)
-        former.sampler = self.sampler = successor.sampler
+        for provider in (former, self, *earlier):
+            if isinstance(provider, ProcessProvider):
+                provider._successor = successor
+                provider._processors.pass_on(successor._processors)
+                provider.sampler = successor.sampler
         # The successor is shut down by its own pipeline, or its own hook.
         atexit.unregister(former.shutdown)
 

@@ -331,3 +331,43 @@ print(second.flush(), exported(tracing))
 """
     )
     assert printed.splitlines() == ["True 2"]
+
+
+@pytest.mark.parametrize("spans", ["lean", "sdk"])
+def test_a_span_ends_in_the_last_pipeline_however_many_there_were(
+    run_python: Any, spans: str
+) -> None:
+    printed = run_python(
+        PRELUDE
+        + f"""
+first = bentotrace.configure(block(spans={spans!r}))
+span = first.provider.get_tracer("held").start_span("long")
+for _ in range(1100):
+    replace(exporter_type="none")
+last = replace(spans={spans!r})
+span.end()
+print(last.flush(), exported(last))
+"""
+    )
+    assert printed.splitlines() == ["True 1"]
+
+
+def test_a_pipeline_that_was_replaced_twice_is_not_kept_in_memory(run_python: Any) -> None:
+    printed = run_python(
+        PRELUDE
+        + """
+import gc
+from weakref import ref
+
+first = bentotrace.configure(block())
+former = []
+for _ in range(3):
+    tracing = replace()
+    tracing.provider.get_tracer("held").start_span("a").end()
+    former += [ref(tracing), ref(tracing.provider)]
+del tracing
+gc.collect()
+print([each() is None for each in former], first.flush())
+"""
+    )
+    assert printed.splitlines() == ["[True, True, True, True, False, False] True"]
