@@ -78,8 +78,10 @@ def run(
     if service is not None:
         environ["OTEL_SERVICE_NAME"] = service
     # The first has a sitecustomize that instruments; programs such as django-admin do not look for
-    # modules in the current directory.
-    path = [start, str(Path.cwd())]
+    # modules in the current directory, nor should any program with PYTHONSAFEPATH.
+    path = [start]
+    if not os.environ.get("PYTHONSAFEPATH"):
+        path.append(str(Path.cwd()))
     path += filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path))
     if show:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,18 @@ def test_children_in_other_directories_are_traced_too(
 
     assert done.returncode == 0, done.stderr
     assert [span.name for span in receiver.wait(1)] == ["child work"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="older ones ignore the variable")
+def test_with_safe_paths_no_module_of_the_current_directory_is_imported(
+    directory: Path, receiver: OTLPHTTPReceiver
+) -> None:
+    (directory / "json.py").write_text("raise SystemExit('not the one of Python')\n")
+
+    done = finished(directory, [*RUN, BIN / "python", "script.py"], PYTHONSAFEPATH="1")
+
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr
+    assert len(receiver.wait(1)) == 1
 
 
 def test_a_uvicorn_service_with_two_workers_is_traced(
