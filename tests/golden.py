@@ -174,9 +174,11 @@ def find_stale(config: pytest.Config) -> dict[Path, list[str]]:
 
 def read(file: Path) -> dict[str, str]:
     """Read the entries of a golden file."""
-    if not file.exists():
+    try:
+        content = file.read_text(encoding="utf-8")
+    except FileNotFoundError:  # another process of the update may delete it at any moment
         return {}
-    _, *parts = _HEAD.split(file.read_text(encoding="utf-8"))
+    _, *parts = _HEAD.split(content)
     texts = (text.removesuffix("\n\n") for text in parts[1::2])
     return dict(zip(parts[::2], texts, strict=True))
 
