@@ -89,6 +89,13 @@ class ProviderExistsError(BentotraceError):
 
     def __str__(self) -> str:
         kind = type(self.provider)
+        if kind.__module__.startswith("bentotrace."):
+            return (
+                "bentotrace is already configured in this process, by an earlier configure() or by "
+                "bentotrace run;\n"
+                'remove this call, or pass if_exists="keep" to leave that pipeline as it is, or '
+                'if_exists="replace"'
+            )
         return (
             f"this process already has a global tracer provider "
             f"({kind.__module__}.{kind.__qualname__}), and OpenTelemetry allows only one;\n"

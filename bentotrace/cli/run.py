@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +21,20 @@ from bentotrace.exceptions import BentotraceError
 from bentotrace.integrations.otel_choice import CONFIGURATOR, DISTRO, NAME, check
 
 __all__ = ["run"]
+
+# The packages that instrument a framework end in its name here.
+_FRAMEWORKS = {
+    "aiohttp": "aiohttp-server",
+    "celery": "celery",
+    "django": "django",
+    "falcon": "falcon",
+    "fastapi": "fastapi",
+    "flask": "flask",
+    "grpcio": "grpc",
+    "pyramid": "pyramid",
+    "starlette": "starlette",
+    "tornado": "tornado",
+}
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -70,6 +85,8 @@ def run(
             f"starts; leave out {flag}",
             err=True,
         )
+    if not entry_points(group="opentelemetry_instrumentor"):
+        click.echo(f"warning: {_explain_uninstrumented()}", err=True)
     # Python starts OpenTelemetry with these, and OpenTelemetry starts bentotrace.
     environ = {**os.environ, DISTRO: NAME, CONFIGURATOR: NAME}
     if file is not None:
@@ -102,6 +119,28 @@ def _explain_missing(name: str) -> str:
     if name.endswith(".py"):
         return f"{name} is not executable; write python {name}"
     return f"{name} is not an executable program; chmod +x makes it one"
+
+
+def _explain_uninstrumented() -> str:
+    """Return that no library creates spans, and the packages to install."""
+    found = [name for name in _FRAMEWORKS if _is_installed(name)]
+    if "fastapi" in found:
+        # FastAPI's instrumentation includes it.
+        found.remove("starlette")
+    packages = [f"opentelemetry-instrumentation-{_FRAMEWORKS[name]}" for name in found]
+    fix = f"pip install {' '.join(packages)}" if packages else "install those of your libraries"
+    return (
+        "no library is instrumented, because no opentelemetry-instrumentation-* package is "
+        f"installed; {fix}"
+    )
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _isolating_flag(command: Sequence[str], program: str) -> str | None:

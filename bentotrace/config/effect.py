@@ -85,13 +85,21 @@ def why_unsampled(config: Config) -> str:
 
 def advise_sampling(config: Config) -> str:
     """Return what to set when no trace is recorded."""
+    option = "sample_rate" if config.options.takes_rate else "sampler"
     if config.options.takes_rate:
         where, variable = "sample_rate: 1.0", "OTEL_TRACES_SAMPLER_ARG=1.0"
+        argument = "sample_rate=1.0"
     else:
         where = "sampler: parentbased_traceidratio and sample_rate: 1.0"
         variable = "OTEL_TRACES_SAMPLER=parentbased_always_on"
+        argument = 'sampler="parentbased_always_on"'
+    deciding = config.setting(option).effective
+    if deciding is not None and deciding.origin is Origin.OVERRIDE:
+        return f"to trace everything, pass {argument}"
     if config.source == ENVIRONMENT:
         return f"to trace everything, set {variable}"
+    if deciding is not None and deciding.origin is Origin.VARIABLE:
+        return f"to trace everything, set {variable}; it overrides {config.source}"
     return f"to trace everything, set {where} in {config.source}, or {variable}"
 
 

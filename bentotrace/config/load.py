@@ -215,7 +215,8 @@ def _read(source: Source, environ: Mapping[str, str]) -> tuple[Document, bool]:
     """Read the source, or the file that the environment names; return whether it needs a block."""
     if source is None:
         own, other = (_expand(environ.get(name, "")) for name in (_OWN_VARIABLE, _BENTOML_VARIABLE))
-        return read(own or other or None), bool(own)
+        variable = _OWN_VARIABLE if own else _BENTOML_VARIABLE
+        return read(own or other or None, variable=variable), bool(own)
     return read(source), True
 
 

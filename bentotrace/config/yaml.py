@@ -10,6 +10,7 @@ import os
 import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -61,11 +62,14 @@ _UNREAD = {
 }
 
 
-def read(source: str | os.PathLike[str] | Mapping[str, object] | None) -> Document:
+def read(
+    source: str | os.PathLike[str] | Mapping[str, object] | None, *, variable: str = ""
+) -> Document:
     """Read a configuration.
 
     Args:
         source: path of a YAML file of at most 1 MiB in UTF-8, a mapping, or None for nothing.
+        variable: the variable that names the file, for messages.
 
     Raises:
         ConfigError: the file cannot be read, or is not YAML with a mapping at its top level.
@@ -75,7 +79,7 @@ def read(source: str | os.PathLike[str] | Mapping[str, object] | None) -> Docume
     if isinstance(source, Mapping):
         return Document("<mapping>", _plain_copy(source))
     name = os.fspath(source)
-    return _Reader(name).document(_text(name))
+    return _Reader(name).document(_text(name, variable))
 
 
 def resolve_scalar(text: str) -> object:
@@ -93,7 +97,7 @@ def resolve_scalar(text: str) -> object:
     return text
 
 
-def _text(name: str) -> str:
+def _text(name: str, variable: str) -> str:
     try:
         with open_regular(name) as file:
             data = file.read(_MAX_BYTES + 1)
@@ -102,6 +106,8 @@ def _text(name: str) -> str:
         message += "; standard input is /dev/stdin" if name == "-" else ""
         for prefix, hint in _UNREAD.items():
             message += f"; {hint}" if name.startswith(prefix) else ""
+        if variable:
+            message += f"; {variable} names it" + _describe_directory(name)
         raise _fatal(Position(name), message) from None
     except IsADirectoryError:
         raise _fatal(Position(name), "is a directory; name a YAML file") from None
@@ -120,6 +126,13 @@ def _text(name: str) -> str:
         column = error.start - data.rfind(b"\n", 0, error.start)
         message = f"byte 0x{data[error.start]:02x} is not UTF-8; save the file as UTF-8"
         raise _fatal(Position(name, line, column), message) from None
+
+
+def _describe_directory(name: str) -> str:
+    """Return the directory to which a path is relative, for messages; "" for an absolute path."""
+    with suppress(OSError):
+        return "" if os.path.isabs(name) else f", relative to {os.getcwd()}"
+    return ""
 
 
 def _fatal(position: Position, message: str) -> ConfigError:

@@ -87,8 +87,7 @@ def resolve_url(
     if text.startswith(("unix:", "unix-abstract:")):
         # It has no place for a path.
         text, append = _socket_url(text), "always"
-    if re.match("https?:/[^/]", text):
-        raise ValueError(f"has one slash after {text.partition(':')[0]}:; write it as {example}")
+    _check_slashes(text, example)
     if "://" not in text:
         raise ValueError(f"has no scheme; write it as {example}")
     url = _split(text, example)
@@ -108,6 +107,7 @@ def resolve_target(
     insecure: bool,
     option: str,
     other_ports: Mapping[int, str] | None = None,
+    http_setting: str = "",
 ) -> ResolvedEndpoint:
     """Parse the target of a gRPC channel: a URL, ``host:port``, or one of gRPC's schemes.
 
@@ -118,6 +118,7 @@ def resolve_target(
         insecure: whether a target without ``http://`` or ``https://`` uses no TLS.
         option: the name of that option.
         other_ports: for ports of other receivers, what those accept, and the fix.
+        http_setting: the setting with which a URL with a path is right, for messages.
 
     Raises:
         ValueError: it is not a target; the message has the fix.
@@ -126,10 +127,15 @@ def resolve_target(
         text = _socket_url(text)
     if text.startswith(_GRPC_TARGET_SCHEMES):
         return ResolvedEndpoint(Address(text), not insecure)
+    _check_slashes(text, example)
+    if re.fullmatch("[0-9]{1,5}", text):
+        raise ValueError(f"has no host; write it as {example}")
     has_scheme = "://" in text
     url = _split(text if has_scheme else f"//{text}", example)
     if url.path not in {"", "/"} or url.query or url.fragment:
-        raise ValueError(f"has a path, which gRPC does not use; write it as {example}")
+        own = _without_path(url, port, other_ports)
+        fix = f"write {http_setting}, or {own}" if http_setting else f"write it as {own}"
+        raise ValueError(f"has a path, which gRPC does not use; {fix}")
     if url.scheme == _SOCKET_SCHEME:
         return ResolvedEndpoint(Address(_socket_name(_socket_path(url))), False)
     tls = url.scheme == "https" if has_scheme else not insecure
@@ -252,6 +258,13 @@ def _socket_name(path: str) -> str:
     return f"unix-abstract:{path[1:]}" if path.startswith("\0") else f"unix:{path}"
 
 
+def _check_slashes(text: str, example: str) -> None:
+    if re.match("https?:/[^/]", text):
+        raise ValueError(f"has one slash after {text.partition(':')[0]}:; write it as {example}")
+    if re.match("https?//", text):
+        raise ValueError(f"has no colon after {text.partition('/')[0]}; write it as {example}")
+
+
 def _split(text: str, example: str) -> SplitResult:
     try:
         url = urlsplit(text)
@@ -269,6 +282,16 @@ def _split(text: str, example: str) -> SplitResult:
     if url.scheme == _SOCKET_SCHEME:
         _socket_path(url)
     return url
+
+
+def _without_path(url: SplitResult, port: int, other_ports: Mapping[int, str] | None) -> str:
+    """Return the target that a URL with a path likely is, without credentials."""
+    if url.scheme == _SOCKET_SCHEME:
+        return _socket_name(_socket_path(url))
+    own = port if url.port in (None, *(other_ports or {})) else url.port
+    # Without http:// it may use TLS.
+    scheme = f"{url.scheme}://" if url.scheme else ""
+    return f"{scheme}{bracketed(url.hostname or '')}:{own}"
 
 
 def _mistaken(url: SplitResult, other_ports: Mapping[int, str] | None) -> tuple[str, ...]:

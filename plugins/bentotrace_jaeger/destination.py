@@ -44,6 +44,7 @@ _SPOKEN = {
     9411: "Zipkin's format; write exporter_type: zipkin, or port {port}",
     _GRPC_PORT: "Jaeger's protobuf; write protocol: grpc, or port {port}",
     _HTTP_PORT: "Thrift over HTTP; write protocol: thrift, or port {port}",
+    16686: "no spans, but serve Jaeger's page; write port {port}",
 }
 
 

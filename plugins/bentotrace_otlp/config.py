@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from attrs import field, frozen
 
@@ -79,9 +80,14 @@ def resolve_endpoint(
     example = f"http://localhost:{_PORTS[protocol]}"
     endpoint = endpoint or Endpoint(example)
     other: Protocol = "http" if protocol == "grpc" else "grpc"
+    port = _PORTS[protocol]
     mistaken = {
         _PORTS[other]: f"speak OTLP over {other}, but otlp.protocol is {protocol}; "
-        f"write protocol: {other}, or port {_PORTS[protocol]}"
+        f"write protocol: {other}, or port {port}",
+        9411: f"take Zipkin's format; write exporter_type: zipkin, or port {port}",
+        14250: f"take Jaeger's protobuf; write exporter_type: jaeger, or port {port}",
+        14268: f"take Jaeger's Thrift over HTTP; write exporter_type: jaeger, or port {port}",
+        16686: f"serve Jaeger's page, and take no spans; write port {port}",
     }
     if protocol == "grpc":
         return resolve_target(
@@ -91,6 +97,7 @@ def resolve_endpoint(
             insecure=insecure,
             option="otlp.grpc.insecure",
             other_ports=mistaken,
+            http_setting="protocol: http",
         )
     path = endpoint.text.partition("?")[0].rstrip("/")
     has_path = endpoint.rule == "base" and path.endswith(_PATH)
@@ -103,6 +110,12 @@ def resolve_endpoint(
         append=rules[endpoint.rule],
         other_ports=mistaken,
     )
+    if endpoint.rule == "exact" and urlsplit(endpoint.text).path in {"", "/"}:
+        warning = (
+            f"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT has no path and is used as it is; add {_PATH} to "
+            f"it, or use OTEL_EXPORTER_OTLP_ENDPOINT"
+        )
+        return resolved._replace(warnings=(*resolved.warnings, warning))
     if not has_path:
         return resolved
     warning = (

@@ -273,6 +273,7 @@ class _Hooks:
             try:
                 inject(service)
             except BentoMLConfigException as error:
+                _log_as_bentoml_does()
                 explain_refusal(error)
                 raise
         if server_context.worker_index is None:

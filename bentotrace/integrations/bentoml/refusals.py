@@ -13,7 +13,7 @@ def explain_refusal(error: BaseException) -> None:
     file = os.environ.get("BENTOML_CONFIG", "").strip()
     if file and "Key 'version' error:" in str(error):
         logging.getLogger("bentotrace").error(
-            "%s: BentoML refuses version: 1 for a class with @bentoml.service. Remove the line, or "
-            "write version: 2.",
+            "%s: BentoML refuses version: 1 for a class with @bentoml.service, and version: 2 for "
+            "its own command. Remove the line.",
             file,
         )

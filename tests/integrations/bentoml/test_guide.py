@@ -148,17 +148,26 @@ def test_a_file_that_bentoml_refuses_is_refused_in_the_words_of_the_page(
     )
 
 
+@pytest.mark.parametrize(("service", "start"), [(IRIS, ()), (WITHOUT_A_LINE, RUN)])
 def test_what_bentoml_says_of_version_1_comes_with_what_to_do(
-    write: Write, directory: Path
+    service: str, start: Sequence[str], write: Write, directory: Path
 ) -> None:
-    write("service.py", IRIS)
+    write("service.py", service)
     write("bentoml.yaml", f"version: 1\ntracing: {{{JAEGER}: {{protocol: thrift}}}}")
+
+    done = run(directory, "serve", "service:Iris", start=start, BENTOML_CONFIG="bentoml.yaml")
+
+    assert done.returncode == 1
+    output = done.stdout + done.stderr
+    advice = "BentoML refuses version: 1 for a class with @bentoml.service, and version: 2 for its"
+    assert output.count(advice) == output.count("Key 'version' error:") == 1
+
+
+def test_bentoml_refuses_version_2_as_the_message_says(write: Write, directory: Path) -> None:
+    write("service.py", WITHOUT_A_LINE)
+    write("bentoml.yaml", "version: 2\nservices: {}")
 
     done = run(directory, "serve", "service:Iris", BENTOML_CONFIG="bentoml.yaml")
 
     assert done.returncode == 1
-    output = done.stdout + done.stderr
-    advice = (
-        "BentoML refuses version: 1 for a class with @bentoml.service. Remove the line, or write "
-    )
-    assert output.count(advice) == output.count("Key 'version' error:") == 1
+    assert "Key 'version' error:" in done.stderr

@@ -214,7 +214,7 @@ username: me
         ),
         (
             "protocol: grpc\ngrpc: {endpoint: 'http://h/path'}",
-            "5:22: grpc.endpoint: has a path, which gRPC does not use; write it as localhost:14250",
+            "5:22: grpc.endpoint: has a path, which gRPC does not use; write it as http://h:14250",
         ),
         ("username: me", "password: is missing; set username and password, or neither"),
     ],

@@ -49,7 +49,7 @@ def test_the_endpoint_follows_the_rules(
 
     assert (over_http.address, over_http.tls) == (url, tls)
     if target is None:
-        with pytest.raises(ValueError, match=r"has a path.*write it as localhost:4317"):
+        with pytest.raises(ValueError, match=r"has a path.*write protocol: http, or "):
             resolve_endpoint(endpoint, "grpc", insecure=not tls)
         return
     over_grpc = resolve_endpoint(endpoint, "grpc", insecure=not tls)
@@ -80,7 +80,15 @@ def test_without_a_scheme_insecure_decides_for_grpc(text: str, target: str, inse
             "is not a URL, or its port is invalid; write it as localhost:4317",
         ),
         ("http://h o", "http", "contains a space"),
-        ("h:1/path", "grpc", "has a path, which gRPC does not use; write it as localhost:4317"),
+        ("h:1/path", "grpc", "gRPC does not use; write protocol: http, or h:1$"),
+        ("https://h/v1/traces", "grpc", "write protocol: http, or https://h:4317$"),
+        ("http://u:s3cret@h:4318/v1/traces", "grpc", "protocol: http, or http://h:4317$"),
+        ("http://[::1]:14268/api/traces", "grpc", r"protocol: http, or http://\[::1\]:4317$"),
+        ("http+unix://%2Fs/x", "grpc", "protocol: http, or unix:/s$"),
+        ("http:/h:4317", "grpc", "has one slash after http:; write it as localhost:4317"),
+        ("http//h:4317", "grpc", "has no colon after http; write it as localhost:4317"),
+        ("https//h", "http", "has no colon after https; write it as http://localhost:4318"),
+        ("4317", "grpc", "has no host; write it as localhost:4317"),
         ("http://h:1?key=v", "grpc", "has a path, which gRPC does not use"),
         ("unix://host/path", "http", "write it as unix:///path/of/socket"),
         ("unix://host/path", "grpc", "write it as unix:///path/of/socket"),
@@ -102,6 +110,10 @@ def test_what_is_no_endpoint_is_explained(text: str, protocol: Any, message: str
         (option("h:4318"), "grpc", True, "write protocol: http, or port 4317"),
         (option("https://h:1"), "grpc", True, "the endpoint's https:// decides for TLS"),
         (base("http://h:1/v1/traces"), "http", False, "ends in /v1/traces already"),
+        (exact("http://h:1"), "http", False, "ENDPOINT has no path and is used as it is; add /v1"),
+        (option("http://h:16686"), "http", False, "serve Jaeger's page"),
+        (option("http://h:14268/api/traces"), "http", False, "write exporter_type: jaeger"),
+        (option("h:9411"), "grpc", True, "write exporter_type: zipkin, or port 4317"),
     ],
 )
 def test_a_likely_mistake_is_a_warning_with_the_fix(

@@ -109,6 +109,34 @@ def test_the_extra_is_named_where_opentelemetrys_start_is_missing(
 
 
 @pytest.mark.parametrize(
+    ("installed", "fix"),
+    [
+        (("fastapi", "starlette", "celery"), "pip install {0}-celery {0}-fastapi"),
+        (("grpcio", "starlette"), "pip install {0}-grpc {0}-starlette"),
+        ((), "install those of your libraries"),
+    ],
+)
+def test_a_program_of_which_no_library_is_instrumented_is_warned_of(
+    tmp_path: Path, installed: tuple[str, ...], fix: str
+) -> None:
+    script = (
+        "import importlib.metadata, sys\n"
+        "from bentotrace.cli import main, run\n"
+        "run.entry_points = lambda group: ()\n"
+        f"run._is_installed = lambda name: name in {installed!r}\n"
+        "sys.exit(main(['run', '-c', 'good.yaml', '--', sys.executable, '-c', 'pass']))\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=90
+    )
+
+    assert done.returncode == 0
+    fix = fix.format("opentelemetry-instrumentation")
+    assert f"package is installed; {fix}\n" in done.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "flag"),
     [
         (("-I", "-c", "pass"), "-I"),

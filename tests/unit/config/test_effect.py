@@ -98,6 +98,42 @@ def test_the_advice_turns_sampling_on(load: Load) -> None:
 
 
 @pytest.mark.parametrize(
+    ("environ", "advice"),
+    [
+        (
+            {"OTEL_TRACES_SAMPLER_ARG": "0"},
+            "set OTEL_TRACES_SAMPLER_ARG=1.0; it overrides {file}",
+        ),
+        (
+            {"OTEL_TRACES_SAMPLER": "always_off"},
+            "set OTEL_TRACES_SAMPLER=parentbased_always_on; it overrides {file}",
+        ),
+    ],
+)
+def test_the_advice_does_not_name_an_option_that_a_variable_overrides(
+    environ: Mapping[str, str], advice: str, load: Load
+) -> None:
+    config = load(f"{OTLP}  sample_rate: 1\n", environ)
+
+    assert advise_sampling(config) == f"to trace everything, {advice.format(file=config.source)}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "argument"),
+    [
+        ({"sample_rate": 0}, "sample_rate=1.0"),
+        ({"sampler": "always_off"}, 'sampler="parentbased_always_on"'),
+    ],
+)
+def test_the_advice_for_an_argument_in_code_is_an_argument(
+    overrides: Mapping[str, Any], argument: str
+) -> None:
+    config = load_config({"exporter_type": "console", "sample_rate": 1}, overrides=overrides, environ={})
+
+    assert advise_sampling(config) == f"to trace everything, pass {argument}"
+
+
+@pytest.mark.parametrize(
     ("environ", "variable"),
     [
         ({}, "OTEL_TRACES_SAMPLER_ARG=1.0"),

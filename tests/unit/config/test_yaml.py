@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bentotrace.config.load import load_config
 from bentotrace.config.yaml import read, resolve_scalar
 from bentotrace.exceptions import ConfigError
 from bentotrace.problems import Position
@@ -126,6 +127,21 @@ def test_a_missing_file_and_a_directory_are_told_apart(tmp_path: Path) -> None:
         read("-")
     with pytest.raises(ConfigError, match="is a directory; name a YAML file"):
         read(tmp_path)
+
+
+def test_a_missing_file_is_reported_with_the_variable_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    for name in ("BENTOTRACE_CONFIG", "BENTOML_CONFIG"):
+        with pytest.raises(ConfigError) as caught:
+            load_config(environ={name: "conf/none.yaml"})
+        assert str(caught.value) == (
+            f"conf/none.yaml: no such file; {name} names it, relative to {tmp_path}"
+        )
+    with pytest.raises(ConfigError, match=r"no such file; BENTOTRACE_CONFIG names it$"):
+        load_config(environ={"BENTOTRACE_CONFIG": str(tmp_path / "none.yaml")})
 
 
 def test_a_merge_key_fills_in_what_is_not_given(write: Write) -> None:

@@ -97,6 +97,27 @@ def test_a_pipeline_that_is_replaced_passes_its_tracers_on(run_python: Any) -> N
     ]
 
 
+def test_a_second_configuration_names_the_first_and_how_to_keep_it(run_python: Any) -> None:
+    printed = run_python(
+        """
+        import bentotrace
+
+        bentotrace.configure({"exporter_type": "console"})
+        try:
+            bentotrace.configure({"exporter_type": "console"})
+        except bentotrace.ProviderExistsError as error:
+            print(error)
+        """
+    )
+
+    assert printed == (
+        "bentotrace is already configured in this process, by an earlier configure() or by "
+        "bentotrace run;\n"
+        'remove this call, or pass if_exists="keep" to leave that pipeline as it is, or '
+        'if_exists="replace"\n'
+    )
+
+
 def test_the_provider_of_another_library_is_not_replaced(run_python: Any) -> None:
     printed = run_python(
         """
