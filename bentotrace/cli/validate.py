@@ -144,7 +144,9 @@ def _as_dict(checks: Sequence[_Check], good: bool) -> dict[str, Any]:
         "good": good,
         "exporters": list(dict.fromkeys(name for check in checks for name in check.exporters)),
         "problems": [problem.as_dict() for check in checks for problem in check.problems],
-        "notes": [attrs.asdict(note) for check in checks for note in check.notes],
+        "notes": [
+            {"file": check.file, **attrs.asdict(note)} for check in checks for note in check.notes
+        ],
         "blocks": [
             {"file": check.file, "service": check.service or "", "effect": check.effect}
             for check in checks

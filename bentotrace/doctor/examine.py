@@ -158,7 +158,7 @@ def _reason(evidence: Evidence, verdict: Verdict) -> str:
 
 def _refined(outcome: Outcome, probes: Probes, target: NetworkTarget | None) -> Outcome:
     """Complete the exporter's outcome with the results of the probes."""
-    if outcome.ok or outcome.kind is None or target is None:
+    if outcome.ok or target is None:
         return outcome
     # gRPC reports only the last address, such as ::1 of localhost, although another accepted.
     masked = outcome.kind is FailureKind.REFUSED and probes.accepted is not None
@@ -169,8 +169,13 @@ def _refined(outcome: Outcome, probes: Probes, target: NetworkTarget | None) -> 
         # time. gRPC reports one address only, and calls its proxy the server.
         late = outcome.kind is FailureKind.TIMEOUT and seen.kind is not FailureKind.TLS
         proxied = seen.kind is FailureKind.PROXY and outcome.kind in _NOT_REACHED
-        if same or late or masked or proxied:
-            outcome = evolve(outcome, kind=seen.kind, detail=seen.detail, reason=seen.reason)
+        # The exporter of another client library may not know why it failed.
+        vague = outcome.kind in {None, FailureKind.UNEXPECTED} and outcome.status is None
+        if same or late or masked or proxied or vague:
+            reason = (
+                f"{seen.reason} ({outcome.reason})" if vague and outcome.reason else seen.reason
+            )
+            outcome = evolve(outcome, kind=seen.kind, detail=seen.detail, reason=reason)
             masked = False
     explained = outcome.detail not in {None, FailureDetail.HANDSHAKE} or not (
         masked or outcome.kind in _UNEXPLAINED

@@ -22,7 +22,10 @@ from bentotrace.testing.spans import make_spans
 __all__ = ["SecretDuties"]
 
 _NEAR = 60
-_MASK = "pass every text of a receiver or an error through context.redaction.line(text)"
+_MASK = (
+    "pass every text of a receiver or an error through context.redaction.line(text), and raise the "
+    "level of the loggers of other libraries"
+)
 _QUOTED = f"rejected: {SECRET}, authorization: Bearer {SECRET}, token={SECRET}"
 
 
@@ -70,7 +73,7 @@ class SecretDuties(Duties):
             "a raised exception": repr(results),
             "a reported outcome": repr(built.all_reports),
             "its headers": repr([dict(outcome.headers) for outcome in built.all_reports]),
-            "the log": caplog.text,
+            **_messages_by_logger(caplog),
             "the output": printed.out + printed.err,
         }
         found = [f"{where}: {_around(text)}" for where, text in shown.items() if SECRET in text]
@@ -86,6 +89,16 @@ class SecretDuties(Duties):
         if self.supports_headers:
             found.setdefault(self.headers_option, {"X-Token": SECRET})
         return found
+
+
+def _messages_by_logger(caplog: pytest.LogCaptureFixture) -> Mapping[str, str]:
+    """Return what each logger logged: that of another library must be silenced, not masked."""
+    shown: dict[str, str] = {}
+    for record in caplog.records:
+        where = f"the log of {record.name}"
+        text = caplog.handler.format(record)
+        shown[where] = f"{shown[where]}\n{text}" if where in shown else text
+    return shown
 
 
 def _around(text: str) -> str:

@@ -45,7 +45,7 @@ def test_a_good_file_comes_as_json_with_its_notes(run: Run, tmp_path: Path) -> N
     found = json.loads(done.stdout)
     assert done.returncode == 0
     assert (found["good"], found["exporters"], found["problems"]) == (True, ["console"], [])
-    assert [note["warning"] for note in found["notes"]] == [False]
+    assert [(note["file"], note["warning"]) for note in found["notes"]] == [("good.yaml", False)]
 
 
 def test_problems_come_as_annotations_of_a_workflow(

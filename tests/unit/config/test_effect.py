@@ -128,7 +128,9 @@ def test_the_advice_does_not_name_an_option_that_a_variable_overrides(
 def test_the_advice_for_an_argument_in_code_is_an_argument(
     overrides: Mapping[str, Any], argument: str
 ) -> None:
-    config = load_config({"exporter_type": "console", "sample_rate": 1}, overrides=overrides, environ={})
+    config = load_config(
+        {"exporter_type": "console", "sample_rate": 1}, overrides=overrides, environ={}
+    )
 
     assert advise_sampling(config) == f"to trace everything, pass {argument}"
 

@@ -12,7 +12,7 @@ import pytest
 from bentotrace.doctor.probe import Probe, Probes, probe
 from bentotrace.doctor.report import State
 from bentotrace.doctor.verdict import StepName, Verdict
-from bentotrace.transport import FailureKind
+from bentotrace.transport import FailureKind, Outcome
 from bentotrace.transport.retry import Attempt
 
 from .diagnoses import (
@@ -208,6 +208,24 @@ class TestReaching:
         assert told(found, StepName.CONNECTION) == (
             "the exporter succeeded, although a probe failed: not with me"
         )
+
+    @pytest.mark.parametrize("kind", [None, FailureKind.UNEXPECTED])
+    def test_a_probe_explains_the_failure_of_an_exporter_that_does_not_know_why(
+        self, kind: FailureKind | None, diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        module = importlib.import_module("bentotrace.doctor.examine")
+        unknown = Outcome(False, "", kind, reason="ConnectError()")
+        real = module.export_span
+
+        def export_span(*args: Any, **kwargs: Any) -> Any:
+            return attrs.evolve(real(*args, **kwargs), outcome=unknown)
+
+        monkeypatch.setattr(module, "export_span", export_span)
+
+        found = diagnose("otlp", http("http://127.0.0.1:9"))
+
+        assert found.verdict is Verdict.CLOSED_PORT
+        assert told(found, StepName.CONNECTION).endswith("(ConnectError())")
 
     def test_the_export_wins_over_a_probe_that_trusts_otherwise(
         self,
