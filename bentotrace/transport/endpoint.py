@@ -128,7 +128,7 @@ def resolve_target(
     if text.startswith(_GRPC_TARGET_SCHEMES):
         return ResolvedEndpoint(Address(text), not insecure)
     _check_slashes(text, example)
-    if re.fullmatch("[0-9]{1,5}", text):
+    if text.isdecimal() and len(text) <= 5:
         raise ValueError(f"has no host; write it as {example}")
     has_scheme = "://" in text
     url = _split(text if has_scheme else f"//{text}", example)
@@ -261,7 +261,7 @@ def _socket_name(path: str) -> str:
 def _check_slashes(text: str, example: str) -> None:
     if re.match("https?:/[^/]", text):
         raise ValueError(f"has one slash after {text.partition(':')[0]}:; write it as {example}")
-    if re.match("https?//", text):
+    if text.startswith(("http//", "https//")):
         raise ValueError(f"has no colon after {text.partition('/')[0]}; write it as {example}")
 
 
