@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ from ..config.schemas import ALL, EXPORTERS, put
 pytestmark = pytest.mark.few_pythons
 
 ROOT = Path(__file__).parents[3]
+CASES = ROOT.parent / "shared" / "cases" / "config"
+"""Programs that each show one mistake of reading a configuration."""
 
 # What is checked by creating alone: packages, directories, and what is nobody's option.
 ONLY_BUILDING_SHOWS = re.compile(r"which is not installed; pip install|^the spool ")
@@ -133,6 +136,45 @@ def test_the_corpus_holds_many_that_are_good(tmp_path: Path) -> None:
             good += bool(load_config(tmp_path / "tracing.yaml").exporters)
 
     assert good >= 25
+
+
+def constants(tree: ast.AST) -> Iterator[Any]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant):
+            yield node.value
+
+
+def assigned(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    """Find the variables that a program sets, in mappings and as keywords."""
+    for node in ast.walk(tree):
+        pairs: Iterable[tuple[Any, Any]] = ()
+        if isinstance(node, ast.Call):
+            pairs = [(keyword.arg, keyword.value) for keyword in node.keywords]
+        elif isinstance(node, ast.Dict):
+            pairs = [
+                (getattr(key, "value", None), value)
+                for key, value in zip(node.keys, node.values, strict=True)
+            ]
+        for name, value in pairs:
+            if isinstance(name, str) and name.isupper() and isinstance(value, ast.Constant):
+                yield name, str(value.value)
+
+
+def test_a_configuration_of_the_cases_is_good_for_both_or_for_neither(tmp_path: Path) -> None:
+    if not CASES.is_dir():
+        pytest.skip(f"{CASES} is not there; tests/data/cases has its configurations")
+    file = tmp_path / "tracing.yaml"
+    programs = [ast.parse(path.read_text("utf-8")) for path in sorted(CASES.glob("*.py"))]
+    assert programs
+    for program in programs:
+        environ = dict(assigned(program))
+        texts = {text for text in constants(program) if isinstance(text, str) and "tracing" in text}
+        agree(None, environ)
+        for text in texts:
+            file.write_text(text, encoding="utf-8")
+            for variables in ({}, environ):
+                for service in services_of(file):
+                    agree(file, variables, service)
 
 
 NAMES = [
