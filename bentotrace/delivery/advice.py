@@ -37,7 +37,7 @@ _ADVICE: Mapping[str, str] = {
         "{endpoint}, or raise timeout"
     ),
     FailureKind.CLOSED.value: "raise processor.shutdown_timeout if the process was exiting",
-    FailureKind.UNEXPECTED.value: "set the logger bentotrace.transport to DEBUG for more",
+    FailureKind.UNEXPECTED.value: "set the logger bentotrace to DEBUG for more",
     FailureKind.TLS.value: (
         "check the certificate files, the scheme and port in {endpoint}, the receiver's TLS "
         "versions, and whether it {client}"

@@ -41,8 +41,8 @@ class Author:
         self.port = 8123
 
     def do(self, block: Block) -> None:
-        if not block.action and block.language != "sh":
-            return  # an example
+        if block.action.startswith("example") or (not block.action and block.language != "sh"):
+            return
         if block.language == "sh":
             if block.text.startswith("python -c"):
                 self.start(block.text)
