@@ -290,7 +290,10 @@ def test_a_mistake_ends_serving_with_one_message_before_there_are_workers(
 ) -> None:
     service, config, message = MISTAKES[kind]
     write("service.py", service)
-    write("bentoml.yaml", config)
+    file = write("bentoml.yaml", config)
+    if start:
+        # Both make the path absolute, for children that start in another directory.
+        message = message.replace("bentoml.yaml", str(file))
     target = "service:Shop" if "Shop" in service else "service:Iris"
 
     arguments = ("serve", target, "--port", "1")
