@@ -136,6 +136,15 @@ def find_confined_imports(imports: Iterable[Import]) -> Iterator[str]:
             yield f"{place}: {imported} is imported outside of bentotrace.integrations"
 
 
+def find_slow_values(imports: Iterable[Import]) -> Iterator[str]:
+    """Find classes whose decorator makes starting slower; the testing kit never starts."""
+    others = ("bentotrace.values", "bentotrace.testing")
+    for importer, imported, place in imports:
+        of_ours = _within(importer, "bentotrace") and not _within(importer, *others)
+        if of_ours and imported == "attrs.frozen":
+            yield f"{place}: attrs.frozen is imported instead of bentotrace.values.frozen"
+
+
 # In the standard library from Python 3.14 on; runs the hook that imports it.
 NOT_INSTALLED = ("annotationlib", "PyInstaller")
 
@@ -180,6 +189,7 @@ def violations(root: Path = ROOT) -> list[str]:
         *find_circles([*imports, *contributed]),
         *find_private_imports_of_plugins([*imports, *contributed]),
         *find_confined_imports(imports),
+        *find_slow_values(imports),
         *find_undeclared(imports, root),
     ]
 

@@ -211,6 +211,12 @@ def test_a_contract_names_what_violates_it(
             id="bentoml",
         ),
         pytest.param(
+            "bentotrace/spool/codec.py",
+            "from attrs import field, frozen",
+            "attrs.frozen is imported instead of bentotrace.values.frozen",
+            id="a decorator that makes starting slower",
+        ),
+        pytest.param(
             "plugins/bentotrace_otlp/__init__.py",
             "from bentotrace.schema.kinds import Kind",
             "a plugin imports bentotrace.schema.kinds",
