@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from bentotrace.transport.outcome import Outcome
 from bentotrace.transport.udp import Packing, UDPTransport
@@ -46,6 +48,28 @@ class Receiver:
         self._closed.set()
         self._thread.join()
         self.socket.close()
+
+
+Make = Callable[..., UDPTransport]
+
+
+@contextmanager
+def transports() -> Iterator[Make]:
+    """Yield a function that creates transports, and close them at the end."""
+    made: list[UDPTransport] = []
+
+    def make(
+        port: int,
+        host: str = "127.0.0.1",
+        kind: type[UDPTransport] = UDPTransport,
+        **options: Any,
+    ) -> UDPTransport:
+        made.append(kind(host, port, timeout=30.0, **options))
+        return made[-1]
+
+    yield make
+    for transport in made:
+        transport.close()
 
 
 def send(transport: UDPTransport, pieces: Sequence[bytes]) -> list[tuple[Outcome, list[int]]]:
