@@ -27,7 +27,7 @@ __all__ = [
     "in_current_context",
     "serve_in",
     "with_current_context",
-    "with_unrecorded_span",
+    "with_non_recording_span",
 ]
 
 Scope = MutableMapping[str, Any]
@@ -54,7 +54,7 @@ class UnrecordedSpan(trace_api.NonRecordingSpan):
         return self.get_span_context()
 
 
-def with_unrecorded_span(context: context_api.Context) -> context_api.Context:
+def with_non_recording_span(context: context_api.Context) -> context_api.Context:
     """Add an unrecorded span, a child of the caller's, to the context of a request's caller."""
     parent = trace_api.get_current_span(context).get_span_context()
     # Zero is not a valid id.

@@ -39,7 +39,7 @@ from bentotrace.pipeline.tracing import Tracing
 with _requires("asgi"):
     from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 
-    from bentotrace.integrations._unrecorded import find_unrecorded
+    from bentotrace.integrations._skipping import find_skipped
 
 __all__ = ["TracingMiddleware"]
 
@@ -90,7 +90,7 @@ class TracingMiddleware:
         if self._may_skip:
             tracing = self._tracing
             provider = tracing.provider if tracing is not None else get_tracer_provider()
-            context = find_unrecorded(scope, provider)
+            context = find_skipped(scope, provider)
             if context is not None:
                 await serve_in(context, self._app, scope, receive, send)
                 return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as context_api
 from opentelemetry.trace import get_current_span
 
-from bentotrace.integrations._requests import ExcludedURLs, with_unrecorded_span
+from bentotrace.integrations._requests import ExcludedURLs, with_non_recording_span
 from bentotrace.integrations.bentoml.known import known_service
 from bentotrace.integrations.bentoml.provider import ServiceTracerProvider
 
@@ -54,7 +54,7 @@ async def check_runner(check: Callable[..., Awaitable[bool]], *args: Any) -> boo
     """Ask a runner whether it is ready; without a trace unless a request asks for it."""
     if get_current_span().get_span_context().is_valid:
         return await check(*args)
-    token = context_api.attach(with_unrecorded_span(context_api.Context()))
+    token = context_api.attach(with_non_recording_span(context_api.Context()))
     try:
         return await check(*args)
     finally:

@@ -19,7 +19,7 @@ from bentotrace.integrations._requests import (
     extract_caller,
     serve_in,
     with_current_context,
-    with_unrecorded_span,
+    with_non_recording_span,
 )
 from bentotrace.integrations.bentoml.spans import SCOPE, current_tracer
 from bentotrace.integrations.bentoml.starts import current_start
@@ -83,7 +83,7 @@ class ServiceMiddleware:
             await self._live(scope, receive, before_end(send, self._tracing.shutdown))
         elif self._excluded_urls.found() and not self._tracing.config.options.disabled:
             # BentoML reads the trace id of every request.
-            context = with_unrecorded_span(extract_caller(scope))
+            context = with_non_recording_span(extract_caller(scope))
             await serve_in(context, self._app, scope, receive, send)
         else:
             span = get_current_span()

@@ -16,7 +16,7 @@ from bentotrace.integrations._requests import (
     UnrecordedSpan,
     serve_in,
 )
-from bentotrace.integrations._unrecorded import find_unrecorded
+from bentotrace.integrations._skipping import find_skipped
 
 if TYPE_CHECKING:
     from bentotrace.pipeline.tracing import Tracing
@@ -68,7 +68,7 @@ class RequestMiddleware(OpenTelemetryMiddleware):
         if scope["type"] in ("http", "websocket") and self._excludes(scope):
             await self.app(scope, receive, send)
             return
-        context = find_unrecorded(scope, self._tracing.provider)
+        context = find_skipped(scope, self._tracing.provider)
         if context is None:
             await super().__call__(scope, receive, send)
             return

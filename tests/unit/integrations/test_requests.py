@@ -20,7 +20,7 @@ from bentotrace.integrations._requests import (
     before_end,
     extract_caller,
     serve_in,
-    with_unrecorded_span,
+    with_non_recording_span,
 )
 from bentotrace.pipeline.urls import URLPatterns
 
@@ -35,7 +35,7 @@ PARENT = SpanContext(
 
 
 def unrecorded(context: Context) -> SpanContext:
-    span = trace_api.get_current_span(with_unrecorded_span(context))
+    span = trace_api.get_current_span(with_non_recording_span(context))
     assert not span.is_recording()
     return span.get_span_context()
 
@@ -64,12 +64,12 @@ class TestASpanThatIsNotRecorded:
         assert unrecorded(Context()).trace_flags == theirs.get_span_context().trace_flags
 
     def test_has_its_context_as_an_attribute(self) -> None:
-        span: Any = trace_api.get_current_span(with_unrecorded_span(Context()))
+        span: Any = trace_api.get_current_span(with_non_recording_span(Context()))
 
         assert span.context is span.get_span_context()
 
     def test_leaves_what_else_is_in_the_context(self) -> None:
-        context = with_unrecorded_span(baggage.set_baggage("customer", "7"))
+        context = with_non_recording_span(baggage.set_baggage("customer", "7"))
 
         assert baggage.get_all(context) == {"customer": "7"}
 
@@ -102,7 +102,7 @@ def test_an_application_that_raises_leaves_no_context() -> None:
     async def serve() -> None:
         nothing: Any = None
         with pytest.raises(RuntimeError, match="failed"):
-            await serve_in(with_unrecorded_span(Context()), failing, {}, nothing, nothing)
+            await serve_in(with_non_recording_span(Context()), failing, {}, nothing, nothing)
         assert context_api.get_current() == {}
 
     asyncio.run(serve())

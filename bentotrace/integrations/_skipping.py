@@ -14,17 +14,17 @@ from opentelemetry.instrumentation.propagators import get_global_response_propag
 from opentelemetry.metrics import get_meter_provider
 from opentelemetry.trace import TracerProvider
 
-from bentotrace.integrations._requests import Scope, extract_caller, with_unrecorded_span
+from bentotrace.integrations._requests import Scope, extract_caller, with_non_recording_span
 from bentotrace.pipeline.provider import DisabledProvider, ProcessProvider
 from bentotrace.pipeline.sampler import RequestSampler
 
-__all__ = ["find_unrecorded"]
+__all__ = ["find_skipped"]
 
 # OpenTelemetry may remove other characters of a URL from the attributes of a span.
 _is_plain = re.compile(r"[\w:/.~%+,=-]+", re.ASCII).fullmatch
 
 
-def find_unrecorded(scope: Scope, provider: TracerProvider) -> context_api.Context | None:
+def find_skipped(scope: Scope, provider: TracerProvider) -> context_api.Context | None:
     """Return the context for a request that is neither recorded nor measured.
 
     None leaves the request to OpenTelemetry's middleware: it may be recorded or counted, or is
@@ -51,7 +51,7 @@ def find_unrecorded(scope: Scope, provider: TracerProvider) -> context_api.Conte
     request = _describe(scope, sampler.needs_url)
     if request is None or not sampler.drops(caller, request):
         return None
-    return with_unrecorded_span(caller)
+    return with_non_recording_span(caller)
 
 
 def _has_caller(scope: Scope) -> bool:

@@ -13,7 +13,7 @@ pytest.importorskip("opentelemetry.instrumentation.asgi", reason="the extra asgi
 
 from opentelemetry.instrumentation.asgi import collect_request_attributes
 
-from bentotrace.integrations._unrecorded import _describe
+from bentotrace.integrations._skipping import _describe
 
 MODE = inspect.signature(collect_request_attributes).parameters["sem_conv_opt_in_mode"]
 NAMES = [names for names in type(MODE.default) if names.value in ("default", "http", "http/dup")]
