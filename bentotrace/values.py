@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,8 @@ else:
     def frozen(undecorated=None, /, **options):
         """Make a class of frozen values, as ``attrs.frozen`` does.
 
-        attrs writes and compiles ``__repr__``, ``__eq__`` and ``__hash__`` for each class, which
-        takes 0.2 ms each and a tenth of ``configure()``. These do the same for all classes.
+        attrs writes and compiles ``__repr__``, ``__eq__`` and ``__hash__`` for each class: 0.2 ms
+        for a class, 7 ms of ``configure()``. Here all classes share them, with the same results.
         """
 
         def decorate(plain):
@@ -33,8 +32,8 @@ else:
 
 
 def _compared(value: Any) -> tuple[object, ...]:
-    names = [field.name for field in attrs.fields(type(value)) if field.eq]
-    return tuple(attrgetter(name)(value) for name in names)
+    fields = attrs.fields(type(value))
+    return tuple(getattr(value, field.name) for field in fields if field.eq)
 
 
 def _equals(self: object, other: object) -> Any:

@@ -76,7 +76,7 @@ class Resolution:
         return [(family, kind, protocol, target) for family, kind, protocol, _, target in found]
 
     def _call(self, getaddrinfo: Callable[..., Any], flags: int) -> Any:
-        # For text the standard function imports encodings.idna, which takes 5 ms and the lock that
+        # For text the standard function imports encodings.idna, in the exporting thread, which
         # make_thread() warns of. Another library's function may not accept bytes.
         standard = getaddrinfo.__module__ == "socket"
         host = self._host.encode("ascii") if standard and self._host.isascii() else self._host

@@ -70,7 +70,7 @@ def classify(directory: Path, exporter: Mapping[str, Any]) -> str:
 def arrived(
     jaeger: Jaeger, service: str, *, traces: int, names: frozenset[str]
 ) -> dict[str, JaegerTrace]:
-    """Return a service's traces by their ids, once there are so many with spans of these names.
+    """Wait for a number of a service's traces with spans of these names; return them by their ids.
 
     How many spans the reading and the writing of a request make is the instrumentation's affair.
     """
